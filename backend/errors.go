@@ -1,0 +1,43 @@
+package backend
+
+// Code tells programs what kind of error it is. The control API, the exit code
+// of the command line and the hints to users are all decided by it.
+type Code string
+
+const (
+	NoValidProxy Code = "no_valid_proxy"  // no proxy is known to be valid, or none answered
+	PortInUse    Code = "port_in_use"     // another program holds the listener's port
+	CannotBind   Code = "cannot_bind"     // the listener's port could not be bound for another reason
+	BadAddress   Code = "bad_address"     // not an address in one of the accepted forms
+	OwnListener  Code = "own_listener"    // the address is the one that the service itself listens on
+	BadRequest   Code = "bad_request"     // the request makes no sense
+	Superseded   Code = "superseded"      // a later command took this one's place
+	NotRunning   Code = "not_running"     // no service answers
+	StateUnsaved Code = "state_not_saved" // the last command could not be written to disk
+	ListenerLost Code = "listener_lost"   // the listener ended by itself
+	Internal     Code = "internal"        // anything else
+)
+
+// Error is an error for people, with a code for programs. Its JSON form is the
+// one of [State] and, with the message under "error", of the control API.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // a sentence without a full stop
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Is reports whether target is an [*Error] of the same code, so that
+// errors.Is(err, ErrNoValidProxy) holds on both sides of the control socket.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// The errors whose message is always the same.
+var (
+	ErrNoValidProxy = &Error{NoValidProxy, "No valid proxy available or connection failed"}
+	ErrSuperseded   = &Error{Superseded, "Another command took the place of this one"}
+	ErrNotRunning   = &Error{NotRunning, "The service is not running"}
+)

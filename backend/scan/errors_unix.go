@@ -1,0 +1,7 @@
+//go:build unix
+
+package scan
+
+import "golang.org/x/sys/unix"
+
+var localErrors = []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL}

@@ -1,0 +1,5 @@
+package scan
+
+import "golang.org/x/sys/windows"
+
+var localErrors = []error{windows.WSAEMFILE, windows.WSAENOBUFS, windows.WSAEADDRNOTAVAIL}

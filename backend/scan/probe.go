@@ -1,0 +1,103 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"mycoproxy/backend"
+)
+
+// ProbeTimeout is how long a peer has to accept and to answer, both together.
+const ProbeTimeout = 5 * time.Second
+
+// Prober probes peers. Its zero value is ready for use.
+type Prober struct {
+	// Dial makes a TCP connection; nil: that of a zero [net.Dialer].
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Result is what one probe found.
+type Result struct {
+	Address netip.AddrPort
+
+	// Verdict is Unknown if the probe was cancelled or if this machine could
+	// not carry it out (out of descriptors, say): it then says nothing of the peer.
+	Verdict backend.Verdict
+
+	Connect time.Duration // until the connection stood; zero: it never did
+	RTT     time.Duration // from the greeting sent to its answer; zero: none came
+	At      time.Time     // when the probe ended
+}
+
+var greeting = []byte{5, 1, 0} // version 5, one method offered: no authentication
+
+// Probe greets addr once and closes. It takes at most [ProbeTimeout].
+func (p *Prober) Probe(ctx context.Context, addr netip.AddrPort) (r Result) {
+	r.Address = addr
+	defer func() {
+		if ctx.Err() != nil {
+			r.Verdict = backend.Unknown
+		}
+		r.At = time.Now()
+	}()
+	limited, cancel := context.WithTimeout(ctx, ProbeTimeout)
+	defer cancel()
+	dial := p.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	start := time.Now()
+	conn, err := dial(limited, "tcp", addr.String())
+	if err != nil {
+		if !isLocal(err) {
+			r.Verdict = backend.NotListening
+		}
+		return r
+	}
+	defer conn.Close()
+	defer context.AfterFunc(limited, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	connected := time.Now()
+	r.Connect = connected.Sub(start)
+
+	var answer [2]byte
+	_, err = conn.Write(greeting)
+	n := 0
+	if err == nil {
+		n, err = io.ReadFull(conn, answer[:])
+	}
+	if err == nil {
+		r.RTT = time.Since(connected)
+	}
+	r.Verdict = verdict(answer, n, err)
+	return r
+}
+
+func verdict(answer [2]byte, n int, err error) backend.Verdict {
+	switch {
+	case n == 0 && errors.Is(err, os.ErrDeadlineExceeded):
+		return backend.NotListening
+	case err != nil:
+		return backend.NotAProxy
+	case answer == [2]byte{5, 0x00}:
+		return backend.Valid
+	case answer == [2]byte{5, 0xFF}:
+		return backend.AuthRequired
+	default:
+		return backend.NotAProxy
+	}
+}
+
+// isLocal reports whether a dial failed for want of something on this machine.
+func isLocal(err error) bool {
+	for _, local := range localErrors {
+		if errors.Is(err, local) {
+			return true
+		}
+	}
+	return false
+}

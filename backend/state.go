@@ -1,0 +1,92 @@
+package backend
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// State is one complete snapshot of the service, never a difference. It is not
+// changed after it is published, so it may be shared freely. Its zero value
+// means that no service was heard ([Offline]). Times are UTC, in whole seconds.
+type State struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid,omitzero"` // process that does the work
+	Phase   Phase     `json:"phase"`
+	Remote  *Remote   `json:"remote,omitzero"` // nil: none chosen
+	Listen  *Listener `json:"listen,omitzero"` // nil: not listening
+	Probing Probing   `json:"probing"`
+	Node    *Node     `json:"node,omitzero"` // nil: no node is configured
+	Proxies []Proxy   `json:"proxies"`       // the valid, then those that need a password; each by round-trip time
+	Streams Streams   `json:"streams"`
+	Error   *Error    `json:"error,omitzero"` // what went wrong last and still matters; nil: nothing
+}
+
+// Remote is the chosen proxy.
+type Remote struct {
+	Address   netip.AddrPort `json:"address"`
+	Mode      Mode           `json:"mode"`
+	Since     time.Time      `json:"since"`
+	Answering bool           `json:"answering"` // false once three checks in a row have failed
+}
+
+// Listener is the local port that applications connect to.
+type Listener struct {
+	Address netip.AddrPort   `json:"address"`
+	Reached []netip.AddrPort `json:"reached"` // the loopback addresses over which the service reached itself
+	Share   Share            `json:"share"`
+}
+
+// Probing tells of the scans.
+type Probing struct {
+	On       bool      `json:"on"`
+	Scanning bool      `json:"scanning"`      // a scan is under way
+	Peers    int       `json:"peers"`         // peers known
+	Last     time.Time `json:"last,omitzero"` // start of the newest scan; zero: none yet
+	Next     time.Time `json:"next,omitzero"` // start of the next one; zero: probing is off
+}
+
+// Node tells how the Mycelium node is doing.
+type Node struct {
+	Address string `json:"address"` // base URL of its HTTP API
+	Error   string `json:"error"`   // a sentence; empty: it answers
+}
+
+// Proxy is what is known of one peer.
+type Proxy struct {
+	Address  netip.AddrPort `json:"address"`
+	Verdict  Verdict        `json:"verdict"`
+	RTT      Milliseconds   `json:"rtt_ms,omitzero"`     // greeting answered, smoothed; zero: never answered
+	Connect  Milliseconds   `json:"connect_ms,omitzero"` // TCP connection made, smoothed; zero: never answered
+	LastSeen time.Time      `json:"last_seen,omitzero"`  // time of the last answer; zero: none
+	Since    time.Time      `json:"since,omitzero"`      // time the verdict last changed
+	Failures int            `json:"failures,omitzero"`   // probes without an answer since the last one that had one
+}
+
+// Streams counts forwarded connections since the service started.
+type Streams struct {
+	Open      int64 `json:"open"`
+	Total     int64 `json:"total"`
+	Refused   int64 `json:"refused"`    // closed because of their source, see [Share]
+	BytesUp   int64 `json:"bytes_up"`   // from applications to the remote
+	BytesDown int64 `json:"bytes_down"` // from the remote to applications
+}
+
+// Milliseconds is a duration that is a number of milliseconds in JSON.
+type Milliseconds time.Duration
+
+// MarshalJSON writes the duration in milliseconds, to the microsecond.
+func (m Milliseconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(time.Duration(m).Microseconds())/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads a number of milliseconds.
+func (m *Milliseconds) UnmarshalJSON(b []byte) error {
+	ms, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return err
+	}
+	*m = Milliseconds(math.Round(ms * float64(time.Millisecond)))
+	return nil
+}
