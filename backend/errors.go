@@ -1,5 +1,10 @@
 package backend
 
+import (
+	"errors"
+	"slices"
+)
+
 // Code tells programs what kind of error it is. The control API, the exit code
 // of the command line and the hints to users are all decided by it.
 type Code string
@@ -41,3 +46,9 @@ var (
 	ErrSuperseded   = &Error{Superseded, "Another command took the place of this one"}
 	ErrNotRunning   = &Error{NotRunning, "The service is not running"}
 )
+
+// IsLocal reports whether a network call failed for want of something on this
+// machine, descriptors or memory or ports, which says nothing of the other side.
+func IsLocal(err error) bool {
+	return slices.ContainsFunc(localErrors, func(local error) bool { return errors.Is(err, local) })
+}

@@ -54,7 +54,7 @@ func (p *Prober) Probe(ctx context.Context, addr netip.AddrPort) (r Result) {
 	start := time.Now()
 	conn, err := dial(limited, "tcp", addr.String())
 	if err != nil {
-		if !isLocal(err) {
+		if !backend.IsLocal(err) {
 			r.Verdict = backend.NotListening
 		}
 		return r
@@ -90,14 +90,4 @@ func verdict(answer [2]byte, n int, err error) backend.Verdict {
 	default:
 		return backend.NotAProxy
 	}
-}
-
-// isLocal reports whether a dial failed for want of something on this machine.
-func isLocal(err error) bool {
-	for _, local := range localErrors {
-		if errors.Is(err, local) {
-			return true
-		}
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -162,7 +163,7 @@ func TestProbeTimesConnectAndAnswerApart(t *testing.T) {
 
 func TestProbeSaysNothingWithoutMeans(t *testing.T) {
 	p := Prober{Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Err: localErrors[0]}
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}}
 	if r := p.Probe(t.Context(), addr(1)); r.Verdict != backend.Unknown {
 		t.Errorf("out of descriptors gives %v", r.Verdict)

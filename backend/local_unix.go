@@ -1,6 +1,6 @@
 //go:build unix
 
-package scan
+package backend
 
 import "golang.org/x/sys/unix"
 

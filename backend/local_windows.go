@@ -1,4 +1,4 @@
-package scan
+package backend
 
 import "golang.org/x/sys/windows"
 

@@ -1,0 +1,65 @@
+//go:build unix
+
+package pipe
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+const bufferSize = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// copyBytes copies from src to dst until src ends (nil) or either fails. It
+// takes a buffer only once there is something to read, so that an idle stream
+// holds none.
+func copyBytes(dst, src net.Conn, count *atomic.Int64) error {
+	tcp, ok := src.(*net.TCPConn)
+	if !ok {
+		return copyBuffered(dst, src, count)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var buffer *[bufferSize]byte
+	var n int
+	var readErr error
+	read := func(fd uintptr) (done bool) {
+		buffer = buffers.Get().(*[bufferSize]byte)
+		for {
+			n, readErr = unix.Read(int(fd), buffer[:])
+			if readErr != unix.EINTR {
+				break
+			}
+		}
+		if readErr == unix.EAGAIN {
+			buffers.Put(buffer)
+			return false // called again when there is something
+		}
+		return true
+	}
+	for {
+		if err := raw.Read(read); err != nil {
+			return err
+		}
+		var writeErr error
+		if n > 0 {
+			_, writeErr = dst.Write(buffer[:n])
+		}
+		buffers.Put(buffer)
+		switch {
+		case readErr != nil:
+			return readErr
+		case n == 0:
+			return nil
+		case writeErr != nil:
+			return writeErr
+		}
+		count.Add(int64(n))
+	}
+}

@@ -1,0 +1,51 @@
+package pipe
+
+import (
+	"net"
+	"net/netip"
+
+	"mycoproxy/backend"
+)
+
+// serves reports whether a connection from source, which arrived at the local
+// address, is one that share serves.
+func serves(share backend.Share, source, local netip.Addr) bool {
+	source, local = source.Unmap().WithZone(""), local.Unmap().WithZone("")
+	switch {
+	case share == backend.ShareAll:
+		return true
+	case source.IsLoopback(), source == local:
+		return true
+	case share == backend.ShareLAN && (source.IsPrivate() || source.IsLinkLocalUnicast()):
+		return true // no overlay address is in these ranges
+	default:
+		return isOwn(source)
+	}
+}
+
+// isOwn reports whether an interface of this machine has the address.
+func isOwn(addr netip.Addr) bool {
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, i := range interfaces {
+		if p, err := netip.ParsePrefix(i.String()); err == nil && p.Addr().Unmap() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// Listens reports whether a listener on listen would take connections to addr,
+// both on this machine: forwarding there would go round in a circle.
+func Listens(listen, addr netip.AddrPort) bool {
+	if listen.Port() != addr.Port() {
+		return false
+	}
+	ip := addr.Addr().Unmap().WithZone("")
+	if !listen.Addr().IsUnspecified() {
+		return listen.Addr().Unmap() == ip
+	}
+	return ip.IsLoopback() || ip.IsUnspecified() || isOwn(ip)
+}
