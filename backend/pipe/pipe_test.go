@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mycoproxy/backend"
+	"mycoproxy/backend/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -337,10 +338,10 @@ func TestRemoteThatCannotBeReached(t *testing.T) {
 // A remote that never answers costs ten seconds, then the client's connection.
 func TestDialTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &scriptedListener{next: make(chan accepted, 1)}
+		var n memnet.Network
 		began := time.Now()
 		var took time.Duration
-		f := NewForwarder(l, Options{
+		f := NewForwarder(listen(t, &n), Options{
 			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -354,9 +355,7 @@ func TestDialTimeout(t *testing.T) {
 		})
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
-		ours, theirs := net.Pipe()
-		l.next <- accepted{conn: conn{Conn: theirs, from: "127.0.0.1"}}
-		if _, err := ours.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := connect(t, &n, loopback).Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the client saw %v", err)
 		}
 		if took != dialTimeout {
@@ -366,66 +365,49 @@ func TestDialTimeout(t *testing.T) {
 	})
 }
 
-// scriptedListener returns what it is told to.
-type scriptedListener struct {
-	next   chan accepted
-	closed sync.Once
-}
+// here is where the listeners in memory are, elsewhere is another machine.
+var (
+	here      = netip.MustParseAddrPort("192.168.9.1:1080")
+	loopback  = netip.MustParseAddrPort("127.0.0.1:4711")
+	elsewhere = netip.MustParseAddrPort("[407:1:2:3::4]:4711")
+)
 
-type accepted struct {
-	conn net.Conn
-	err  error
-}
-
-func (l *scriptedListener) Accept() (net.Conn, error) {
-	a, ok := <-l.next
-	if !ok {
-		return nil, net.ErrClosed
+func listen(t *testing.T, n *memnet.Network) net.Listener {
+	t.Helper()
+	l, err := n.Listen(here)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return a.conn, a.err
+	return l
 }
 
-func (l *scriptedListener) Close() error {
-	l.closed.Do(func() { close(l.next) })
-	return nil
-}
-
-func (l *scriptedListener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// conn is a connection that seems to come from elsewhere.
-type conn struct {
-	net.Conn
-	from string
-}
-
-func (c conn) RemoteAddr() net.Addr {
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(c.from), 4711))
-}
-
-func (c conn) LocalAddr() net.Addr {
-	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.168.9.1:1080"))
+func connect(t *testing.T, n *memnet.Network, source netip.AddrPort) net.Conn {
+	t.Helper()
+	c, err := n.Connect(here, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &scriptedListener{next: make(chan accepted)}
-		f := NewForwarder(l, Options{})
+		var n memnet.Network
+		f := NewForwarder(listen(t, &n), Options{})
 		served := make(chan error, 1)
 		go func() { served <- f.Serve() }()
 		began := time.Now()
 		for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, errors.New("never heard of")} {
-			l.next <- accepted{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", err)}}
+			n.FailAccept(here, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", err)})
 		}
-		ours, theirs := net.Pipe()
-		l.next <- accepted{conn: conn{Conn: theirs, from: "127.0.0.1"}}
-		ours.Read(make([]byte, 1)) // no remote is chosen, so it is closed
+		connect(t, &n, loopback).Read(make([]byte, 1)) // no remote is chosen, so it is closed
 		if total := f.Counters.Load().Total; total != 1 {
 			t.Errorf("%d streams after the errors, want 1", total)
 		}
 		if waited := time.Since(began); waited != (5+10+20+40+80)*time.Millisecond {
 			t.Errorf("waited %v", waited)
 		}
-		l.next <- accepted{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", syscall.EBADF)}}
+		n.FailAccept(here, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", syscall.EBADF)})
 		if err := <-served; !errors.Is(err, syscall.EBADF) {
 			t.Errorf("Serve returned %v", err)
 		}
@@ -434,7 +416,6 @@ func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 }
 
 func TestGuard(t *testing.T) {
-	local := netip.MustParseAddr("192.168.9.1")
 	for source, want := range map[string]string{ // the words of Share that serve it
 		"127.0.0.1":         "off lan all",
 		"127.9.9.9":         "off lan all",
@@ -462,7 +443,7 @@ func TestGuard(t *testing.T) {
 	} {
 		for _, share := range []backend.Share{backend.ShareOff, backend.ShareLAN, backend.ShareAll} {
 			served := strings.Contains(" "+want+" ", " "+share.String()+" ")
-			if got := serves(share, netip.MustParseAddr(source), local); got != served {
+			if got := serves(share, netip.MustParseAddr(source), here.Addr()); got != served {
 				t.Errorf("share %v, source %s: %v, want %v", share, source, got, served)
 			}
 		}
@@ -476,7 +457,7 @@ func TestOwnInterfaceAddressIsServed(t *testing.T) {
 	}
 	for _, i := range interfaces {
 		addr := netip.MustParsePrefix(i.String()).Addr()
-		if !serves(backend.ShareOff, addr, netip.MustParseAddr("192.168.9.1")) {
+		if !serves(backend.ShareOff, addr, here.Addr()) {
 			t.Errorf("%v is an address of this machine and is refused", addr)
 		}
 	}
@@ -486,8 +467,8 @@ func TestOwnInterfaceAddressIsServed(t *testing.T) {
 func TestRefusedSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		l := &scriptedListener{next: make(chan accepted)}
-		f := NewForwarder(l, Options{
+		var n memnet.Network
+		f := NewForwarder(listen(t, &n), Options{
 			Share: backend.ShareLAN,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
 				t.Error("dialled")
@@ -498,9 +479,7 @@ func TestRefusedSources(t *testing.T) {
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
 		for range 90 {
-			ours, theirs := net.Pipe()
-			l.next <- accepted{conn: conn{Conn: theirs, from: "407:1:2:3::4"}}
-			if _, err := ours.Read(make([]byte, 1)); err != io.EOF {
+			if _, err := connect(t, &n, elsewhere).Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("the client saw %v", err)
 			}
 			time.Sleep(time.Second)

@@ -3,11 +3,9 @@ package scan
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -16,83 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"mycoproxy/backend"
+	"mycoproxy/backend/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// network is a network in memory: each address behaves as its function does.
-type network struct {
-	mu       sync.Mutex
-	behave   map[netip.AddrPort]func(net.Conn)
-	fallback func(net.Conn)                   // for addresses that behave does not name; nil: refuse
-	connect  map[netip.AddrPort]time.Duration // time until the connection stands
-	dialled  []netip.AddrPort
-	started  []time.Time
-	open     int
-	mostOpen int
-}
-
-func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	addr := netip.MustParseAddrPort(address)
-	n.mu.Lock()
-	n.dialled = append(n.dialled, addr)
-	n.started = append(n.started, time.Now())
-	n.open++
-	n.mostOpen = max(n.mostOpen, n.open)
-	behave := n.behave[addr]
-	if behave == nil {
-		behave = n.fallback
-	}
-	n.mu.Unlock()
-	select {
-	case <-time.After(n.connect[addr]):
-	case <-ctx.Done():
-		n.close()
-		return nil, ctx.Err()
-	}
-	if behave == nil {
-		n.close()
-		return nil, syscall.ECONNREFUSED
-	}
-	ours, theirs := net.Pipe()
-	go func() {
-		defer theirs.Close()
-		behave(theirs)
-	}()
-	return &countedConn{Conn: ours, closed: n.close}, nil
-}
-
-func (n *network) close() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.open--
-}
-
-type countedConn struct {
-	net.Conn
-	once   sync.Once
-	closed func()
-}
-
-func (c *countedConn) Close() error {
-	c.once.Do(c.closed)
-	return c.Conn.Close()
-}
-
-// answers reads the greeting, waits unless the other side closes, and answers.
-func answers(after time.Duration, answer ...byte) func(net.Conn) {
-	return func(c net.Conn) {
-		if _, err := io.ReadFull(c, make([]byte, 3)); err != nil {
-			return
-		}
-		c.SetReadDeadline(time.Now().Add(after))
-		silent(c)
-		c.SetReadDeadline(time.Time{})
-		c.Write(answer)
-	}
-}
-
-func silent(c net.Conn) { io.Copy(io.Discard, c) }
 
 func addr(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{4, 7, 14: byte(n >> 8), 15: byte(n)}), 1080)
@@ -100,37 +25,38 @@ func addr(n int) netip.AddrPort {
 
 func TestVerdicts(t *testing.T) {
 	for name, c := range map[string]struct {
-		behave func(net.Conn)
-		want   backend.Verdict
-		took   time.Duration
+		serve memnet.Server
+		want  backend.Verdict
+		took  time.Duration
 	}{
-		"valid":           {answers(0, 5, 0), backend.Valid, 0},
-		"password":        {answers(0, 5, 0xFF), backend.AuthRequired, 0},
-		"says more":       {answers(0, 5, 0, 1, 2, 3), backend.Valid, 0},
-		"method 2":        {answers(0, 5, 2), backend.NotAProxy, 0},
-		"echo":            {answers(0, 5, 1, 0), backend.NotAProxy, 0},
-		"SOCKS 4":         {answers(0, 0, 0x5b), backend.NotAProxy, 0},
-		"HTTP":            {answers(0, []byte("HTTP/1.1 400 Bad Request\r\n")...), backend.NotAProxy, 0},
+		"valid":           {memnet.Answers(0, 5, 0), backend.Valid, 0},
+		"password":        {memnet.Answers(0, 5, 0xFF), backend.AuthRequired, 0},
+		"says more":       {memnet.Answers(0, 5, 0, 1, 2, 3), backend.Valid, 0},
+		"method 2":        {memnet.Answers(0, 5, 2), backend.NotAProxy, 0},
+		"echo":            {memnet.Answers(0, 5, 1, 0), backend.NotAProxy, 0},
+		"SOCKS 4":         {memnet.Answers(0, 0, 0x5b), backend.NotAProxy, 0},
+		"HTTP":            {memnet.Answers(0, []byte("HTTP/1.1 400 Bad Request\r\n")...), backend.NotAProxy, 0},
 		"closes":          {func(net.Conn) {}, backend.NotAProxy, 0},
-		"one byte, close": {answers(0, 5), backend.NotAProxy, 0},
+		"one byte, close": {memnet.Answers(0, 5), backend.NotAProxy, 0},
 		"one byte, silence": {func(c net.Conn) {
-			answers(0, 5)(c)
-			silent(c)
+			memnet.Answers(0, 5)(c)
+			memnet.Silent(c)
 		}, backend.NotAProxy, ProbeTimeout},
 		"apart": {func(c net.Conn) {
-			answers(0, 5)(c)
+			memnet.Answers(0, 5)(c)
 			time.Sleep(700 * time.Millisecond)
 			c.Write([]byte{0})
 		}, backend.Valid, 700 * time.Millisecond},
-		"4.9 s":   {answers(4900*time.Millisecond, 5, 0), backend.Valid, 4900 * time.Millisecond},
-		"5.1 s":   {answers(5100*time.Millisecond, 5, 0), backend.NotListening, ProbeTimeout},
-		"silent":  {silent, backend.NotListening, ProbeTimeout},
+		"4.9 s":   {memnet.Answers(4900*time.Millisecond, 5, 0), backend.Valid, 4900 * time.Millisecond},
+		"5.1 s":   {memnet.Answers(5100*time.Millisecond, 5, 0), backend.NotListening, ProbeTimeout},
+		"silent":  {memnet.Silent, backend.NotListening, ProbeTimeout},
 		"refuses": {nil, backend.NotListening, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{behave: map[netip.AddrPort]func(net.Conn){addr(1): c.behave}}
-				p := Prober{Dial: n.dial}
+				var n memnet.Network
+				n.Serve(addr(1), c.serve)
+				p := Prober{Dial: n.Dial}
 				start := time.Now()
 				r := p.Probe(t.Context(), addr(1))
 				if r.Verdict != c.want || time.Since(start) != c.took || r.Address != addr(1) || !r.At.Equal(time.Now()) {
@@ -140,8 +66,8 @@ func TestVerdicts(t *testing.T) {
 					t.Errorf("round trip of %v, want %v", r.RTT, c.took)
 				}
 				synctest.Wait()
-				if n.open != 0 {
-					t.Errorf("%d connections left open", n.open)
+				if open, _ := n.Open(); open != 0 {
+					t.Errorf("%d connections left open", open)
 				}
 			})
 		})
@@ -150,11 +76,10 @@ func TestVerdicts(t *testing.T) {
 
 func TestProbeTimesConnectAndAnswerApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{
-			behave:  map[netip.AddrPort]func(net.Conn){addr(1): answers(30*time.Millisecond, 5, 0)},
-			connect: map[netip.AddrPort]time.Duration{addr(1): 20 * time.Millisecond},
-		}
-		p := Prober{Dial: n.dial}
+		var n memnet.Network
+		n.Serve(addr(1), memnet.Answers(30*time.Millisecond, 5, 0))
+		n.Delay(addr(1), 20*time.Millisecond)
+		p := Prober{Dial: n.Dial}
 		if r := p.Probe(t.Context(), addr(1)); r.Connect != 20*time.Millisecond || r.RTT != 30*time.Millisecond {
 			t.Errorf("connect %v, round trip %v; want 20 ms and 30 ms", r.Connect, r.RTT)
 		}
@@ -172,33 +97,32 @@ func TestProbeSaysNothingWithoutMeans(t *testing.T) {
 
 func TestRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{
-			behave: map[netip.AddrPort]func(net.Conn){
-				addr(1): silent,
-				addr(2): answers(80*time.Millisecond, 5, 0),
-				addr(3): answers(20*time.Millisecond, 5, 0),
-				addr(4): answers(time.Millisecond, 5, 0xFF),
-				addr(5): func(net.Conn) {},
-			},
-			connect: map[netip.AddrPort]time.Duration{addr(3): 10 * time.Millisecond},
-		}
-		p := Prober{Dial: n.dial}
+		var n memnet.Network
+		n.Serve(addr(1), memnet.Silent)
+		n.Serve(addr(2), memnet.Answers(80*time.Millisecond, 5, 0))
+		n.Serve(addr(3), memnet.Answers(20*time.Millisecond, 5, 0))
+		n.Delay(addr(3), 10*time.Millisecond)
+		n.Serve(addr(4), memnet.Answers(time.Millisecond, 5, 0xFF))
+		n.Serve(addr(5), func(net.Conn) {})
+		p := Prober{Dial: n.Dial}
 		start := time.Now()
 		got, err := p.Race(t.Context(), []netip.AddrPort{addr(1), addr(2), addr(3), addr(4), addr(5), addr(6)})
 		if err != nil || got != addr(3) || time.Since(start) != 30*time.Millisecond {
 			t.Errorf("%v, %v after %v; want %v after 30 ms", got, err, time.Since(start), addr(3))
 		}
 		synctest.Wait()
-		if n.open != 0 || time.Since(start) != 30*time.Millisecond {
-			t.Errorf("%d losers still dialling after the race", n.open)
+		if open, _ := n.Open(); open != 0 || time.Since(start) != 30*time.Millisecond {
+			t.Errorf("%d losers still dialling after the race", open)
 		}
 	})
 }
 
 func TestRaceWithoutWinner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{behave: map[netip.AddrPort]func(net.Conn){addr(1): silent, addr(2): answers(0, 5, 0xFF)}}
-		p := Prober{Dial: n.dial}
+		var n memnet.Network
+		n.Serve(addr(1), memnet.Silent)
+		n.Serve(addr(2), memnet.Answers(0, 5, 0xFF))
+		p := Prober{Dial: n.Dial}
 		start := time.Now()
 		if _, err := p.Race(t.Context(), nil); !errors.Is(err, backend.ErrNoValidProxy) || time.Since(start) != 0 {
 			t.Errorf("race of none: %v after %v", err, time.Since(start))
@@ -217,25 +141,28 @@ func TestRaceWithoutWinner(t *testing.T) {
 
 func TestConfirm(t *testing.T) {
 	valid := func(v backend.Verdict) bool { return v == backend.Valid }
+	open, locked := memnet.Answers(0, 5, 0), memnet.Answers(0, 5, 0xFF)
+	late := memnet.Answers(4900*time.Millisecond, 5, 0)
 	for name, c := range map[string]struct {
-		behave func(try int) func(net.Conn)
-		want   backend.Verdict
-		took   time.Duration
+		serve [3]memnet.Server // one a try
+		want  backend.Verdict
+		took  time.Duration
 	}{
-		"alive":           {func(int) func(net.Conn) { return answers(0, 5, 0) }, backend.Valid, 0},
-		"back at third":   {func(try int) func(net.Conn) { return map[int]func(net.Conn){3: answers(0, 5, 0)}[try] }, backend.Valid, 4 * time.Second},
-		"refuses":         {func(int) func(net.Conn) { return nil }, backend.NotListening, 4 * time.Second},
-		"silent":          {func(int) func(net.Conn) { return silent }, backend.NotListening, 6 * time.Second},
-		"wants password":  {func(int) func(net.Conn) { return answers(0, 5, 0xFF) }, backend.AuthRequired, 4 * time.Second},
-		"slow but steady": {func(int) func(net.Conn) { return answers(4900*time.Millisecond, 5, 0) }, backend.Valid, 4900 * time.Millisecond},
+		"alive":           {[3]memnet.Server{open, open, open}, backend.Valid, 0},
+		"back at third":   {[3]memnet.Server{nil, nil, open}, backend.Valid, 4 * time.Second},
+		"refuses":         {[3]memnet.Server{}, backend.NotListening, 4 * time.Second},
+		"silent":          {[3]memnet.Server{memnet.Silent, memnet.Silent, memnet.Silent}, backend.NotListening, 6 * time.Second},
+		"wants password":  {[3]memnet.Server{locked, locked, locked}, backend.AuthRequired, 4 * time.Second},
+		"slow but steady": {[3]memnet.Server{late, late, late}, backend.Valid, 4900 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				var n memnet.Network
 				tries := 0
-				p := Prober{Dial: func(ctx context.Context, network_, address string) (net.Conn, error) {
+				p := Prober{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+					n.Serve(addr(1), c.serve[tries])
 					tries++
-					n := &network{behave: map[netip.AddrPort]func(net.Conn){addr(1): c.behave(tries)}}
-					return n.dial(ctx, network_, address)
+					return n.Dial(ctx, network, address)
 				}}
 				start := time.Now()
 				r := p.Confirm(t.Context(), addr(1), valid)
@@ -247,12 +174,12 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-func round(t *testing.T, n *network, gap time.Duration, addrs ...netip.AddrPort) (results []Result) {
+func round(t *testing.T, n *memnet.Network, gap time.Duration, addrs ...netip.AddrPort) (results []Result) {
 	t.Helper()
 	in := make(chan []netip.AddrPort, 1)
 	in <- addrs
 	close(in)
-	p := Prober{Dial: n.dial}
+	p := Prober{Dial: n.Dial}
 	p.Round(t.Context(), in, gap, func(r Result) { results = append(results, r) })
 	return results
 }
@@ -269,12 +196,13 @@ func addrs(n int) (list []netip.AddrPort) {
 func TestRoundOfSilentPeers(t *testing.T) {
 	for _, c := range []struct{ peers, most int }{{1, 1}, {100, 64}, {640, 64}, {1000, 100}, {10_000, 1000}} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{fallback: silent}
+			n := &memnet.Network{Default: memnet.Silent}
 			start := time.Now()
 			results := round(t, n, Brisk, addrs(c.peers)...)
-			if len(results) != c.peers || n.mostOpen > c.most || time.Since(start) >= Interval {
+			_, most := n.Open()
+			if len(results) != c.peers || most > c.most || time.Since(start) >= Interval {
 				t.Errorf("%d silent peers: %d results in %v, at most %d at once; want at most %d, within %v",
-					c.peers, len(results), time.Since(start), n.mostOpen, c.most, Interval)
+					c.peers, len(results), time.Since(start), most, c.most, Interval)
 			}
 		})
 	}
@@ -292,16 +220,17 @@ func TestRoundIsSpreadAndInOrder(t *testing.T) {
 		{5000, Calm, 49 * time.Second, 50 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{fallback: answers(0, 5, 0)}
+			n := &memnet.Network{Default: memnet.Answers(0, 5, 0)}
 			start := time.Now()
 			want := addrs(c.peers)
 			round(t, n, c.gap, want...)
-			for i, got := range n.dialled {
-				if got != want[i] {
-					t.Fatalf("probe %d went to %v, want %v", i, got, want[i])
+			dials := n.Dials()
+			for i, got := range dials {
+				if got.Address != want[i] {
+					t.Fatalf("probe %d went to %v, want %v", i, got.Address, want[i])
 				}
 			}
-			if last := n.started[c.peers-1].Sub(start); last < c.lastFrom || last > c.lastTo {
+			if last := dials[c.peers-1].At.Sub(start); last < c.lastFrom || last > c.lastTo {
 				t.Errorf("%d peers, gap %v: the last started after %v", c.peers, c.gap, last)
 			}
 		})
@@ -310,7 +239,7 @@ func TestRoundIsSpreadAndInOrder(t *testing.T) {
 
 func TestRoundTakesMoreWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{fallback: answers(0, 5, 0)}
+		n := &memnet.Network{Default: memnet.Answers(0, 5, 0)}
 		in := make(chan []netip.AddrPort, 1)
 		in <- addrs(3)
 		go func() {
@@ -318,31 +247,31 @@ func TestRoundTakesMoreWhileItRuns(t *testing.T) {
 			in <- []netip.AddrPort{addr(100), addr(101)}
 			close(in)
 		}()
-		p := Prober{Dial: n.dial}
+		p := Prober{Dial: n.Dial}
 		count := 0
 		p.Round(t.Context(), in, Brisk, func(Result) { count++ })
-		if count != 5 || n.started[4].Sub(n.started[3]) != Brisk {
-			t.Errorf("%d results; late ones started at %v", count, n.started)
+		if dials := n.Dials(); count != 5 || dials[4].At.Sub(dials[3].At) != Brisk {
+			t.Errorf("%d results of %v", count, dials)
 		}
 	})
 }
 
 func TestRoundStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{fallback: silent}
+		n := &memnet.Network{Default: memnet.Silent}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		in := make(chan []netip.AddrPort, 1) // never closed
 		in <- addrs(1000)
-		p := Prober{Dial: n.dial}
+		p := Prober{Dial: n.Dial}
 		start := time.Now()
 		p.Round(ctx, in, Brisk, func(r Result) { t.Errorf("reported %+v", r) })
 		if time.Since(start) != time.Second {
 			t.Errorf("stopped after %v", time.Since(start))
 		}
 		synctest.Wait()
-		if n.open != 0 {
-			t.Errorf("%d probes still under way", n.open)
+		if open, _ := n.Open(); open != 0 {
+			t.Errorf("%d probes still under way", open)
 		}
 	})
 }

@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mycoproxy/backend"
+	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/scan"
+	"mycoproxy/backend/settings"
+)
+
+// Config is what an engine is made of.
+type Config struct {
+	Version string
+
+	// Listen is the address to bind when connected.
+	Listen netip.AddrPort
+	// Share is whom the listener serves; zero: this machine only.
+	Share backend.Share
+
+	// Node is the node's address as users see it; empty: there is none.
+	Node string
+	// Routes asks the node for the addresses of its peers. It may return both
+	// addresses and an error; nil addresses mean that nothing could be learned.
+	Routes func(context.Context) ([]netip.Addr, error)
+	// Peers are scanned besides the routes.
+	Peers []netip.AddrPort
+
+	// Probe is whether probing is on from the start.
+	Probe bool
+	// Memory is the last command of the service before this one, to be done
+	// again; zero: none.
+	Memory settings.Memory
+	// Remember keeps the last command; nil: it is forgotten.
+	Remember func(settings.Memory) error
+
+	// Dial makes all outgoing connections; nil: that of a zero [net.Dialer].
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Bind makes the listener; nil: [pipe.Bind].
+	Bind func(netip.AddrPort) (net.Listener, error)
+
+	// Log takes what an administrator wants to know; nil: it is dropped.
+	Log *slog.Logger
+}
+
+// Engine is a [backend.Backend] that does the work itself. Make it with [New];
+// its methods wait until [Engine.Run] runs.
+type Engine struct {
+	Config
+	prober   scan.Prober
+	calls    chan func()
+	quit     chan struct{} // closed when the loop takes no more calls
+	saves    chan settings.Memory
+	tasks    sync.WaitGroup
+	latest   cell
+	counters pipe.Counters
+	fails    atomic.Int32 // dials of the remote that failed in a row
+
+	// The fields below belong to the loop.
+
+	ctx        context.Context
+	table      scan.Table
+	routes     []netip.AddrPort
+	nodeError  string
+	probing    *probing    // nil: probing is off
+	connecting *connecting // nil: no connect is under way
+	recalling  bool        // the last service was connected by a race, and this one still is to be
+	remote     *backend.Remote
+	forwarding *forwarding // nil exactly if remote is
+	checking   *checking   // nil: the remote is not under suspicion
+	lastError  *backend.Error
+	saveError  *backend.Error
+}
+
+// New returns an engine that does nothing before Run.
+func New(c Config) *Engine {
+	if c.Bind == nil {
+		c.Bind = pipe.Bind
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{
+		Config: c,
+		prober: scan.Prober{Dial: c.Dial},
+		calls:  make(chan func()),
+		quit:   make(chan struct{}),
+		saves:  make(chan settings.Memory, 1),
+	}
+	e.table.Set(e.scannable())
+	e.latest.store(e.snapshot())
+	return e
+}
+
+// Run works until ctx is done, then closes the listener, every stream and every
+// probe, and returns when nothing is left. It may be called once.
+func (e *Engine) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.ctx = ctx
+	e.tasks.Go(e.saveMemories)
+	if e.Probe {
+		e.startProbing()
+	}
+	e.recall()
+	e.publish()
+	for ctx.Err() == nil {
+		select {
+		case call := <-e.calls:
+			call()
+			e.publish()
+		case <-ctx.Done():
+		}
+	}
+	close(e.quit)
+	close(e.saves)
+	e.stopForwarding()
+	e.tasks.Wait()
+	e.publish()
+}
+
+var errStopped = &backend.Error{Code: backend.NotRunning, Message: "The service is stopping"}
+
+// do runs f on the loop and returns when it has run.
+func (e *Engine) do(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	select {
+	case e.calls <- func() { defer close(ran); f() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.quit:
+		return errStopped
+	}
+	<-ran
+	return nil
+}
+
+// publish makes the state of now the latest, if it is another.
+func (e *Engine) publish() {
+	s := e.snapshot()
+	if old, _ := e.latest.load(); !reflect.DeepEqual(old, s) {
+		e.latest.store(s)
+	}
+}
+
+// snapshot is what the loop's fields come to, without the streams' counts.
+func (e *Engine) snapshot() backend.State {
+	s := backend.State{
+		Version: e.Version,
+		PID:     os.Getpid(),
+		Phase:   e.phase(),
+		Probing: backend.Probing{Peers: e.table.Len()},
+		Proxies: e.table.Proxies(),
+		Error:   e.lastError,
+	}
+	if s.Error == nil {
+		s.Error = e.saveError
+	}
+	if e.remote != nil {
+		remote := *e.remote
+		s.Remote = &remote
+	}
+	if f := e.forwarding; f != nil && f.isReady {
+		s.Listen = &backend.Listener{Address: f.Addr(), Reached: f.reached, Share: e.Share}
+	}
+	if p := e.probing; p != nil {
+		s.Probing.On, s.Probing.Scanning, s.Probing.Last, s.Probing.Next = true, p.scanning, p.last, p.next
+	}
+	if e.Node != "" {
+		s.Node = &backend.Node{Address: e.Node, Error: e.nodeError}
+	}
+	return s
+}
+
+func (e *Engine) phase() backend.Phase {
+	switch {
+	case e.forwarding != nil && e.forwarding.isReady:
+		return backend.Connected
+	case e.forwarding != nil, e.connecting != nil, e.recalling:
+		return backend.Connecting
+	default:
+		return backend.Disconnected
+	}
+}
+
+// State implements [backend.Backend].
+func (e *Engine) State(context.Context) (backend.State, error) {
+	s, _ := e.latest.load()
+	s.Streams = e.counters.Load()
+	return s, nil
+}
+
+// countGap is how often a watcher hears of streams alone.
+const countGap = time.Second
+
+// Watch implements [backend.Backend].
+func (e *Engine) Watch(ctx context.Context, fn func(backend.State)) error {
+	tick := time.NewTicker(countGap)
+	defer tick.Stop()
+	var last backend.State
+	for ctx.Err() == nil {
+		s, changed := e.latest.load()
+		s.Streams = e.counters.Load()
+		if !reflect.DeepEqual(s, last) {
+			fn(s)
+			last = s
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+		case <-e.quit:
+			return errStopped
+		}
+	}
+	return ctx.Err()
+}
+
+// Peers implements [backend.Backend].
+func (e *Engine) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
+	err = e.do(ctx, func() { peers = e.table.All() })
+	return peers, err
+}
+
+// now is the time as states show it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }

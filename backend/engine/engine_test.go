@@ -1,0 +1,715 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"mycoproxy/backend"
+	"mycoproxy/backend/memnet"
+	"mycoproxy/backend/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	port     = netip.MustParseAddrPort("[::]:1080")
+	loopback = netip.MustParseAddrPort("127.0.0.1:4711")
+	open     = memnet.Answers(0, 5, 0)
+	locked   = memnet.Answers(0, 5, 0xFF)
+)
+
+func addr(n int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{4, 7, 15: byte(n)}), 1080)
+}
+
+// bed is a running engine in a network in memory.
+type bed struct {
+	t   *testing.T
+	net memnet.Network
+	*Engine
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// inBed runs test on fake time with an engine whose peers are addr(1) to addr(peers).
+func inBed(t *testing.T, peers int, prepare func(*bed, *Config), test func(*testing.T, *bed)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bed{t: t, ended: make(chan struct{})}
+		c := Config{Version: "test", Listen: port, Probe: true, Dial: b.net.Dial, Bind: b.net.Listen}
+		for i := range peers {
+			c.Peers = append(c.Peers, addr(i+1))
+		}
+		prepare(b, &c)
+		b.Engine = New(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		b.cancel = cancel
+		go func() {
+			defer close(b.ended)
+			b.Run(ctx)
+		}()
+		test(t, b)
+		began := time.Now()
+		b.stop()
+		if took := time.Since(began); took >= time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		if now, _ := b.net.Open(); now != 0 {
+			t.Errorf("%d connections are left", now)
+		}
+	})
+}
+
+func (b *bed) stop() {
+	b.cancel()
+	<-b.ended
+	synctest.Wait()
+}
+
+func (b *bed) state() backend.State {
+	synctest.Wait()
+	s, err := b.State(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// until waits for a state that is as wanted, and returns how long that took.
+func (b *bed) until(what string, limit time.Duration, wanted func(backend.State) bool) time.Duration {
+	b.t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
+	defer cancel()
+	var last backend.State
+	b.Watch(ctx, func(s backend.State) {
+		if last = s; wanted(s) {
+			cancel()
+		}
+	})
+	if !wanted(last) {
+		b.t.Fatalf("%s: not within %v; the state is %+v, remote %+v", what, limit, last, last.Remote)
+	}
+	return time.Since(began)
+}
+
+func scanned(s backend.State) bool { return !s.Probing.Last.IsZero() && !s.Probing.Scanning }
+
+func (b *bed) connect(remote netip.AddrPort) netip.AddrPort {
+	b.t.Helper()
+	got, err := b.Connect(b.t.Context(), remote)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return got
+}
+
+// stream opens one through the listener; it ends when its test does.
+func (b *bed) stream() net.Conn {
+	b.t.Helper()
+	c, err := b.net.Connect(port, loopback)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return c
+}
+
+func TestScanFindsAndDrops(t *testing.T) {
+	routes := []netip.Addr{addr(7).Addr(), addr(8).Addr()}
+	var nodeErr error
+	inBed(t, 3, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		b.net.Serve(addr(2), locked)
+		b.net.Serve(addr(3), memnet.Echo)
+		b.net.Serve(addr(7), memnet.Answers(20*time.Millisecond, 5, 0))
+		c.Node = "http://node"
+		c.Routes = func(context.Context) ([]netip.Addr, error) { return routes, nodeErr }
+	}, func(t *testing.T, b *bed) {
+		b.until("first scan", time.Second, scanned)
+		check := func(want ...netip.AddrPort) {
+			b.t.Helper()
+			var got []netip.AddrPort
+			for _, p := range b.state().Proxies {
+				got = append(got, p.Address)
+			}
+			if !slices.Equal(got, want) {
+				b.t.Errorf("proxies are %v, want %v", got, want)
+			}
+		}
+		check(addr(1), addr(7), addr(2))
+		if s := b.state(); s.Probing.Peers != 5 || !s.Probing.Next.Equal(s.Probing.Last.Add(time.Minute)) || s.Phase != backend.Disconnected {
+			t.Errorf("state is %+v", s)
+		}
+		if peers, err := b.Peers(t.Context()); err != nil || len(peers) != 5 || peers[4].Verdict != backend.NotListening {
+			t.Errorf("peers are %v, %v", peers, err)
+		}
+
+		// The node fails: that shows, and what it said before goes on being scanned.
+		routes, nodeErr = nil, errors.New("Mycelium node not reachable at node: connection refused")
+		b.until("error shows", 61*time.Second, func(s backend.State) bool { return s.Node.Error == nodeErr.Error() })
+		b.until("scan ended", time.Minute, scanned)
+		check(addr(1), addr(7), addr(2))
+
+		// The node is back, one route is gone.
+		routes, nodeErr = []netip.Addr{addr(8).Addr()}, nil
+		b.until("error gone", 61*time.Second, func(s backend.State) bool { return s.Node.Error == "" })
+		b.until("scan ended", time.Minute, scanned)
+		check(addr(1), addr(2))
+	})
+}
+
+// A node that hangs must not hold up the scan of what is known.
+func TestNodeThatHangs(t *testing.T) {
+	inBed(t, 1, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		c.Node = "http://node"
+		c.Routes = func(ctx context.Context) ([]netip.Addr, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	}, func(t *testing.T, b *bed) {
+		if took := b.until("proxy found", time.Second, func(s backend.State) bool { return len(s.Proxies) == 1 }); took != 0 {
+			t.Errorf("found after %v", took)
+		}
+		if got := b.connect(netip.AddrPort{}); got != addr(1) {
+			t.Errorf("connected to %v", got)
+		}
+	})
+}
+
+func TestProbingOnAndOff(t *testing.T) {
+	inBed(t, 10, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent
+		c.Probe = false
+	}, func(t *testing.T, b *bed) {
+		if s := b.state(); s.Probing.On || len(b.net.Dials()) != 0 || !s.Probing.Next.IsZero() {
+			t.Errorf("probing is off and the state is %+v", s.Probing)
+		}
+		for range 10 {
+			if err := b.StartProbe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if n := len(b.net.Dials()); n != 10 {
+			t.Errorf("%d probes after ten starts, want 10", n)
+		}
+		if err := b.StopProbe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if now, _ := b.net.Open(); now != 0 || b.state().Probing.On {
+			t.Errorf("%d probes go on after the stop", now)
+		}
+		for _, p := range must(b.Peers(t.Context())) {
+			if p.Verdict != backend.Unknown {
+				t.Errorf("a cancelled probe gave %+v", p)
+			}
+		}
+		if err := b.StopProbe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if n := len(b.net.Dials()); n != 10 {
+			t.Errorf("%d probes although probing is off", n-10)
+		}
+		if err := b.ProbeNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.until("scan", 10*time.Second, scanned)
+		if n := len(b.net.Dials()); n != 20 {
+			t.Errorf("%d probes after another scan, want 20", n)
+		}
+		time.Sleep(time.Second)
+		b.ProbeNow(t.Context())
+		b.until("scan brought forward", time.Second, func(backend.State) bool { return len(b.net.Dials()) > 20 })
+	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestScanEveryMinute(t *testing.T) {
+	inBed(t, 1, func(b *bed, c *Config) {}, func(t *testing.T, b *bed) {
+		time.Sleep(10*time.Minute - time.Second)
+		dials := b.net.Dials()
+		if len(dials) != 10 {
+			t.Fatalf("%d probes in ten minutes", len(dials))
+		}
+		for i := range dials[1:] {
+			if gap := dials[i+1].At.Sub(dials[i].At); gap != time.Minute {
+				t.Errorf("%v between two scans", gap)
+			}
+		}
+	})
+}
+
+func TestConnectToTheFastest(t *testing.T) {
+	inBed(t, 4, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), memnet.Answers(80*time.Millisecond, 5, 0))
+		b.net.Serve(addr(2), memnet.Answers(20*time.Millisecond, 5, 0))
+		b.net.Serve(addr(3), locked)
+	}, func(t *testing.T, b *bed) {
+		b.until("scan", time.Second, scanned)
+		b.net.Serve(addr(4), memnet.Silent) // accepts and never answers
+		began := time.Now()
+		if got := b.connect(netip.AddrPort{}); got != addr(2) || time.Since(began) >= time.Second {
+			t.Errorf("connected to %v after %v", got, time.Since(began))
+		}
+		s := b.state()
+		if s.Phase != backend.Connected || s.Remote.Mode != backend.Auto || !s.Remote.Answering || s.Listen.Address != port || s.Error != nil {
+			t.Errorf("state is %+v, remote %+v", s, s.Remote)
+		}
+	})
+}
+
+func TestConnectWaitsForTheFirstProxy(t *testing.T) {
+	inBed(t, 2, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent
+		b.net.Serve(addr(1), memnet.Answers(3*time.Second, 5, 0))
+	}, func(t *testing.T, b *bed) {
+		began := time.Now()
+		if got := b.connect(netip.AddrPort{}); got != addr(1) || time.Since(began) != 6*time.Second { // 3 until found, 3 the race
+			t.Errorf("connected to %v after %v", got, time.Since(began))
+		}
+	})
+}
+
+func TestConnectWithoutAnyProxy(t *testing.T) {
+	inBed(t, 300, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent // so that the scan takes longer than the wait
+	}, func(t *testing.T, b *bed) {
+		began := time.Now()
+		_, err := b.Connect(t.Context(), netip.AddrPort{})
+		if !errors.Is(err, backend.ErrNoValidProxy) || time.Since(began) != firstProxyWait {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if s := b.state(); s.Phase != backend.Disconnected || s.Error.Code != backend.NoValidProxy {
+			t.Errorf("state is %+v", s)
+		}
+		b.StopProbe(t.Context())
+		began = time.Now()
+		if _, err := b.Connect(t.Context(), netip.AddrPort{}); !errors.Is(err, backend.ErrNoValidProxy) || time.Since(began) != 0 {
+			t.Errorf("with probing off %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+func TestAuthRequiredNeverRaces(t *testing.T) {
+	inBed(t, 1, func(b *bed, c *Config) { b.net.Serve(addr(1), locked) }, func(t *testing.T, b *bed) {
+		b.until("scan", time.Second, scanned)
+		if _, err := b.Connect(t.Context(), netip.AddrPort{}); !errors.Is(err, backend.ErrNoValidProxy) {
+			t.Errorf("connected, %v", err)
+		}
+		b.connect(addr(1)) // but it can be asked for
+		time.Sleep(10 * time.Second)
+		if s := b.state(); s.Remote.Mode != backend.Explicit || !s.Remote.Answering {
+			t.Errorf("remote is %+v", s.Remote)
+		}
+	})
+}
+
+func TestOwnListenerIsRefused(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { c.Peers = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1080")} }, func(t *testing.T, b *bed) {
+		for _, own := range []string{"[::1]:1080", "127.0.0.1:1080", "127.8.8.8:1080"} {
+			if _, err := b.Connect(t.Context(), netip.MustParseAddrPort(own)); !errors.Is(err, &backend.Error{Code: backend.OwnListener}) {
+				t.Errorf("%s: %v", own, err)
+			}
+		}
+		if s := b.state(); s.Phase != backend.Disconnected || s.Probing.Peers != 0 || len(b.net.Dials()) != 0 {
+			t.Errorf("state is %+v after %v", s, b.net.Dials())
+		}
+	})
+}
+
+func TestPortTaken(t *testing.T) {
+	inBed(t, 1, func(b *bed, c *Config) { b.net.Serve(addr(1), open) }, func(t *testing.T, b *bed) {
+		other := must(b.net.Listen(port))
+		_, err := b.Connect(t.Context(), addr(1))
+		if !errors.Is(err, &backend.Error{Code: backend.PortInUse}) {
+			t.Fatalf("connect: %v", err)
+		}
+		if s := b.state(); s.Phase != backend.Disconnected || s.Remote != nil || s.Error.Code != backend.PortInUse {
+			t.Errorf("state is %+v", s)
+		}
+		other.Close()
+		b.connect(addr(1))
+		if s := b.state(); s.Phase != backend.Connected || s.Error != nil {
+			t.Errorf("state is %+v", s)
+		}
+	})
+}
+
+func TestConnectAndDisconnectManyTimes(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Default = memnet.Silent }, func(t *testing.T, b *bed) {
+		for range 200 {
+			b.connect(addr(1))
+			b.stream()
+			began := time.Now()
+			if err := b.Disconnect(t.Context()); err != nil || time.Since(began) != 0 {
+				t.Fatalf("disconnect: %v after %v", err, time.Since(began))
+			}
+			must(b.net.Listen(port)).Close() // the port is free
+		}
+		if err := b.Disconnect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if s := b.state(); s.Phase != backend.Disconnected || s.Remote != nil || s.Listen != nil || s.Streams.Open != 0 {
+			t.Errorf("state is %+v", s)
+		}
+	})
+}
+
+func TestDisconnectWhileDialling(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Delay(addr(1), time.Hour) }, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		c := b.stream()
+		synctest.Wait()
+		began := time.Now()
+		b.Disconnect(t.Context())
+		if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(began) != 0 {
+			t.Errorf("the stream ended with %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+func TestSwitchKeepsTheListener(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), memnet.Echo)
+		b.net.Serve(addr(2), memnet.Echo)
+	}, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		for i := range 200 {
+			old := b.stream()
+			if old.Write([]byte("x")); must(old.Read(make([]byte, 1))) != 1 {
+				t.Fatal("no echo")
+			}
+			other := must(b.net.Listen(netip.MustParseAddrPort("[::]:1")))
+			other.Close()
+			want := addr(2 - i%2)
+			b.connect(want)
+			if _, err := old.Read(make([]byte, 1)); err != io.EOF && err != io.ErrClosedPipe {
+				t.Fatalf("the old stream goes on: %v", err)
+			}
+			if s := b.state(); s.Phase != backend.Connected || s.Remote.Address != want {
+				t.Fatalf("state is %+v", s)
+			}
+		}
+		// To the same remote nothing happens.
+		kept := b.stream()
+		kept.Write([]byte("x"))
+		kept.Read(make([]byte, 1))
+		since := b.state().Remote.Since
+		time.Sleep(5 * time.Second)
+		b.connect(b.state().Remote.Address)
+		if kept.Write([]byte("x")); must(kept.Read(make([]byte, 1))) != 1 || !b.state().Remote.Since.Equal(since) {
+			t.Error("connecting to the same remote disturbed it")
+		}
+	})
+}
+
+func TestLaterCommandWins(t *testing.T) {
+	inBed(t, 300, func(b *bed, c *Config) { b.net.Default = memnet.Silent }, func(t *testing.T, b *bed) {
+		first := make(chan error)
+		go func() {
+			_, err := b.Connect(t.Context(), netip.AddrPort{})
+			first <- err
+		}()
+		synctest.Wait()
+		if s := b.state(); s.Phase != backend.Connecting {
+			t.Errorf("phase is %v", s.Phase)
+		}
+		b.connect(addr(1))
+		if err := <-first; !errors.Is(err, backend.ErrSuperseded) {
+			t.Errorf("the first connect ended with %v", err)
+		}
+		go func() {
+			_, err := b.Connect(t.Context(), netip.AddrPort{})
+			first <- err
+		}()
+		synctest.Wait()
+		b.Disconnect(t.Context())
+		if err := <-first; !errors.Is(err, backend.ErrSuperseded) {
+			t.Errorf("the second connect ended with %v", err)
+		}
+		if s := b.state(); s.Phase != backend.Disconnected {
+			t.Errorf("phase is %v", s.Phase)
+		}
+	})
+}
+
+// dialThrough opens a stream that the remote is expected to refuse.
+func (b *bed) dialThrough(times int) {
+	for range times {
+		b.stream().Read(make([]byte, 1))
+	}
+}
+
+func TestAutomaticRemoteDisappears(t *testing.T) {
+	inBed(t, 3, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		b.net.Serve(addr(2), memnet.Answers(50*time.Millisecond, 5, 0))
+	}, func(t *testing.T, b *bed) {
+		b.until("scan", time.Second, scanned)
+		b.connect(netip.AddrPort{})
+		b.net.Serve(addr(1), nil)
+		b.dialThrough(3)
+		took := b.until("another remote", 10*time.Second, func(s backend.State) bool { return s.Remote.Address == addr(2) })
+		if s := b.state(); s.Remote.Mode != backend.Auto || !s.Remote.Answering || s.Phase != backend.Connected || took > 5*time.Second {
+			t.Errorf("after %v: %+v", took, s.Remote)
+		}
+		if slices.ContainsFunc(b.state().Proxies, func(p backend.Proxy) bool { return p.Address == addr(1) }) {
+			t.Error("the gone remote is still listed as valid")
+		}
+
+		// The second disappears too: it is kept, and the first takes over once it is back.
+		b.net.Serve(addr(2), memnet.Silent)
+		took = b.until("not answering", 75*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+		if s := b.state(); s.Remote.Address != addr(2) || s.Phase != backend.Connected {
+			t.Errorf("after %v: %+v", took, s.Remote)
+		}
+		b.net.Serve(addr(1), open)
+		b.until("the first again", 61*time.Second, func(s backend.State) bool {
+			return s.Remote.Address == addr(1) && s.Remote.Answering
+		})
+	})
+}
+
+func TestAutomaticRemoteWantsAPassword(t *testing.T) {
+	inBed(t, 2, func(b *bed, c *Config) { b.net.Serve(addr(1), open) }, func(t *testing.T, b *bed) {
+		b.until("scan", time.Second, scanned)
+		b.connect(netip.AddrPort{})
+		b.net.Serve(addr(1), locked)
+		b.net.Serve(addr(2), open)
+		b.until("another remote", 70*time.Second, func(s backend.State) bool { return s.Remote.Address == addr(2) })
+	})
+}
+
+func TestExplicitRemoteIsKept(t *testing.T) {
+	inBed(t, 1, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		b.net.Serve(addr(9), open) // no peer
+	}, func(t *testing.T, b *bed) {
+		b.until("scan", time.Second, scanned)
+		b.connect(addr(9))
+		synctest.Wait()
+		b.net.Serve(addr(9), nil)
+		b.dialThrough(3)
+		if took := b.until("not answering", 10*time.Second, func(s backend.State) bool { return !s.Remote.Answering }); took != 4*time.Second {
+			t.Errorf("called gone after %v", took)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := b.state(); s.Remote.Address != addr(9) || s.Remote.Answering || s.Phase != backend.Connected {
+			t.Errorf("ten minutes later: %+v", s.Remote)
+		}
+		b.net.Serve(addr(9), open)
+		b.until("answering again", 65*time.Second, func(s backend.State) bool { return s.Remote.Answering })
+	})
+}
+
+func TestExplicitRemoteThatNeverAnswered(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Default = memnet.Silent }, func(t *testing.T, b *bed) {
+		b.connect(addr(9))
+		b.until("not answering", 7*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+	})
+}
+
+// With probing off no scan finds out that the remote is back; a stream does.
+func TestStreamTellsThatTheRemoteIsBack(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) {
+		c.Probe = false
+	}, func(t *testing.T, b *bed) {
+		b.connect(addr(9))
+		b.until("not answering", 7*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+		b.dialThrough(3)
+		time.Sleep(5 * time.Second)
+		b.dialThrough(3)
+		b.net.Serve(addr(9), open)
+		c := b.stream()
+		c.Write([]byte{5, 1, 0})
+		b.until("answering", time.Second, func(s backend.State) bool { return s.Remote.Answering })
+	})
+}
+
+// One lost probe or two lost dials are no reason to switch.
+func TestPassingFailureChangesNothing(t *testing.T) {
+	inBed(t, 2, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		b.net.Serve(addr(2), memnet.Answers(time.Second, 5, 0))
+	}, func(t *testing.T, b *bed) {
+		b.until("scan", 2*time.Second, scanned)
+		b.connect(netip.AddrPort{})
+		for range 5 {
+			b.net.Serve(addr(1), nil)
+			b.dialThrough(3)
+			time.Sleep(time.Second)
+			b.net.Serve(addr(1), open)
+			time.Sleep(time.Minute)
+		}
+		if s := b.state(); s.Remote.Address != addr(1) || !s.Remote.Answering {
+			t.Errorf("remote is %+v", s.Remote)
+		}
+	})
+}
+
+func TestListenerEndsByItself(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Default = memnet.Silent }, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		synctest.Wait()
+		b.net.FailAccept(port, &net.OpError{Op: "accept", Err: syscall.EBADF})
+		if s := b.state(); s.Phase != backend.Disconnected || s.Error == nil || s.Error.Code != backend.ListenerLost || s.Remote != nil {
+			t.Errorf("state is %+v", s)
+		}
+		b.connect(addr(1))
+	})
+}
+
+func TestMemory(t *testing.T) {
+	var saved []settings.Memory
+	remember := func(m settings.Memory) error {
+		saved = append(saved, m)
+		return nil
+	}
+	inBed(t, 1, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		c.Remember = remember
+	}, func(t *testing.T, b *bed) {
+		b.connect(netip.AddrPort{})
+		synctest.Wait()
+		b.connect(addr(1))
+		synctest.Wait()
+		b.Connect(t.Context(), port) // refused, so not remembered
+		b.Disconnect(t.Context())
+		synctest.Wait()
+		b.Disconnect(t.Context())
+		synctest.Wait()
+		b.connect(addr(1))
+	})
+	want := []settings.Memory{{Connected: true}, {Connected: true, Remote: addr(1)}, {}, {Connected: true, Remote: addr(1)}}
+	if !slices.Equal(saved, want) {
+		t.Errorf("remembered %+v, want %+v", saved, want)
+	}
+}
+
+func TestMemoryThatCannotBeSaved(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent
+		c.Remember = func(settings.Memory) error { return errors.New("read-only file system") }
+	}, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		s := b.state()
+		if s.Phase != backend.Connected || s.Error.Code != backend.StateUnsaved || s.Error.Message != "Could not save the last command: read-only file system" {
+			t.Errorf("state is %+v, error %v", s, s.Error)
+		}
+	})
+}
+
+func TestConnectsAgainAsBefore(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent
+		c.Memory = settings.Memory{Connected: true, Remote: addr(5)}
+	}, func(t *testing.T, b *bed) {
+		if s := b.state(); s.Phase != backend.Connected || s.Remote.Address != addr(5) || s.Remote.Mode != backend.Explicit {
+			t.Errorf("state is %+v", s)
+		}
+	})
+	// By a race, although the proxy turns up only minutes after the start.
+	inBed(t, 1, func(b *bed, c *Config) {
+		c.Memory = settings.Memory{Connected: true}
+	}, func(t *testing.T, b *bed) {
+		time.Sleep(3 * time.Minute)
+		if s := b.state(); s.Phase != backend.Connecting || s.Error == nil || s.Error.Code != backend.NoValidProxy {
+			t.Errorf("state is %+v", s)
+		}
+		b.net.Serve(addr(1), open)
+		b.until("connected", 61*time.Second, func(s backend.State) bool { return s.Phase == backend.Connected && s.Error == nil })
+	})
+	// Unless the user says otherwise meanwhile.
+	inBed(t, 1, func(b *bed, c *Config) {
+		c.Memory = settings.Memory{Connected: true}
+	}, func(t *testing.T, b *bed) {
+		time.Sleep(10 * time.Second)
+		b.Disconnect(t.Context())
+		b.net.Serve(addr(1), open)
+		time.Sleep(5 * time.Minute)
+		if s := b.state(); s.Phase != backend.Disconnected {
+			t.Errorf("state is %+v", s)
+		}
+	})
+}
+
+func TestWatchersSeeTheLatest(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Default = memnet.Echo }, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		var seen []backend.State
+		ctx, cancel := context.WithCancel(t.Context())
+		watching := make(chan error)
+		go func() {
+			watching <- b.Watch(ctx, func(s backend.State) {
+				seen = append(seen, s)
+				time.Sleep(time.Minute) // slower than all that follows
+			})
+		}()
+		synctest.Wait()
+		for i := range 20 {
+			b.connect(addr(2 + i))
+		}
+		c := b.stream()
+		c.Write([]byte("12345"))
+		c.Read(make([]byte, 5))
+		time.Sleep(10 * time.Minute)
+		cancel()
+		if err := <-watching; !errors.Is(err, context.Canceled) {
+			t.Errorf("watch ended with %v", err)
+		}
+		last := seen[len(seen)-1]
+		if last.Remote.Address != addr(21) || last.Streams.BytesUp != 5 || last.Streams.BytesDown != 5 || last.Streams.Open != 1 {
+			t.Errorf("the last of %d states is %+v", len(seen), last)
+		}
+		if len(seen) > 12 {
+			t.Errorf("%d states seen, a slow watcher should skip", len(seen))
+		}
+	})
+}
+
+func TestStopDuringEverything(t *testing.T) {
+	inBed(t, 1000, func(b *bed, c *Config) {
+		b.net.Default = memnet.Silent
+		c.Routes = func(ctx context.Context) ([]netip.Addr, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	}, func(t *testing.T, b *bed) {
+		b.connect(addr(1))
+		for range 100 {
+			b.stream()
+		}
+		time.Sleep(time.Second)
+		watching := make(chan error)
+		go func() { watching <- b.Watch(t.Context(), func(backend.State) {}) }()
+		synctest.Wait()
+		b.stop() // within a second, as after each test
+		if err := <-watching; err != errStopped {
+			t.Errorf("watch ended with %v", err)
+		}
+		if _, err := b.Connect(t.Context(), addr(1)); err != errStopped {
+			t.Errorf("connect after the end: %v", err)
+		}
+		if s := b.state(); s.Phase != backend.Disconnected || s.Streams.Open != 0 {
+			t.Errorf("state after the end is %+v", s)
+		}
+	})
+}

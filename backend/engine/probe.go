@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mycoproxy/backend"
+	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/scan"
+)
+
+// probing is the task that scans again and again.
+type probing struct {
+	cancel   context.CancelFunc
+	done     chan struct{}
+	now      chan struct{} // a scan is wanted at once
+	scanning bool
+	last     time.Time // start of the newest scan
+	next     time.Time
+}
+
+// StartProbe implements [backend.Backend].
+func (e *Engine) StartProbe(ctx context.Context) error {
+	return e.do(ctx, e.startProbing)
+}
+
+// ProbeNow implements [backend.Backend].
+func (e *Engine) ProbeNow(ctx context.Context) error {
+	return e.do(ctx, func() {
+		if e.probing == nil {
+			e.startProbing()
+			return
+		}
+		select {
+		case e.probing.now <- struct{}{}:
+		default: // it is wanted already
+		}
+	})
+}
+
+// StopProbe implements [backend.Backend].
+func (e *Engine) StopProbe(ctx context.Context) error {
+	var p *probing
+	if err := e.do(ctx, func() {
+		if p = e.probing; p != nil {
+			p.cancel()
+			e.probing = nil
+			e.Log.Info("probing stopped")
+		}
+	}); err != nil || p == nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Engine) startProbing() {
+	if e.probing != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	p := &probing{cancel: cancel, done: make(chan struct{}), now: make(chan struct{}, 1)}
+	e.probing = p
+	p.begin()
+	e.Log.Info("probing started")
+	e.tasks.Go(func() {
+		defer close(p.done)
+		e.probe(ctx, p)
+	})
+}
+
+// begin notes that a scan begins now.
+func (p *probing) begin() {
+	p.scanning, p.last = true, now()
+	p.next = p.last.Add(scan.Interval)
+}
+
+// probe is the task itself.
+func (e *Engine) probe(ctx context.Context, p *probing) {
+	gap := scan.Brisk
+	for ctx.Err() == nil {
+		due := time.Now().Add(scan.Interval)
+		e.do(ctx, p.begin)
+		if !e.scan(ctx, p, gap) {
+			gap = scan.Brisk
+			continue
+		}
+		e.do(ctx, func() { p.scanning = false })
+		select {
+		case <-time.After(time.Until(due)):
+			gap = scan.Calm
+		case <-p.now:
+			gap = scan.Brisk
+		case <-ctx.Done():
+		}
+	}
+}
+
+// scan makes one round. It returns false if it was broken off because another
+// is wanted at once.
+func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in := make(chan []netip.AddrPort, 2) // what is known, then what is new
+	e.do(ctx, func() { in <- e.targets() })
+	done := make(chan struct{})
+	e.tasks.Go(func() {
+		defer close(in)
+		if e.Routes == nil {
+			return
+		}
+		addrs, err := e.Routes(ctx)
+		if ctx.Err() == nil {
+			e.do(ctx, func() { in <- e.learn(addrs, err) })
+		}
+	})
+	go func() {
+		defer close(done)
+		e.prober.Round(ctx, in, gap, func(r scan.Result) {
+			e.do(ctx, func() {
+				e.table.Record(r)
+				e.probed(r.Address, r.Verdict)
+			})
+		})
+	}()
+	select {
+	case <-done:
+		return true
+	case <-p.now:
+		cancel()
+		<-done
+		return false
+	}
+}
+
+// targets are the known peers in the order of a scan: the remote comes first,
+// a peer or not.
+func (e *Engine) targets() []netip.AddrPort {
+	order := e.table.Order()
+	if e.remote == nil {
+		return order
+	}
+	isRemote := func(a netip.AddrPort) bool { return a == e.remote.Address }
+	return slices.Insert(slices.DeleteFunc(order, isRemote), 0, e.remote.Address)
+}
+
+// learn takes the node's answer, and returns the peers that are new.
+func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
+	trouble := ""
+	if err != nil {
+		trouble = err.Error()
+	}
+	if trouble != e.nodeError {
+		e.nodeError = trouble
+		if trouble != "" {
+			e.Log.Warn(trouble)
+		} else {
+			e.Log.Info("the node answers", "routes", len(addrs))
+		}
+	}
+	if addrs == nil {
+		return nil // what is known from before stays
+	}
+	e.routes = make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		e.routes[i] = netip.AddrPortFrom(a, backend.DefaultPort)
+	}
+	return e.table.Set(e.scannable())
+}
+
+// scannable are the user's peers, without our own listener, and the routes'.
+func (e *Engine) scannable() []netip.AddrPort {
+	own := func(a netip.AddrPort) bool { return pipe.Listens(e.listening(), a) }
+	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), own), e.routes...)
+}
