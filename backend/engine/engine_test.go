@@ -540,7 +540,7 @@ func TestStreamTellsThatTheRemoteIsBack(t *testing.T) {
 		b.net.Serve(addr(9), open)
 		c := b.stream()
 		c.Write([]byte{5, 1, 0})
-		b.until("answering", time.Second, func(s backend.State) bool { return s.Remote.Answering })
+		b.until("answering", 3*time.Second, func(s backend.State) bool { return s.Remote.Answering })
 	})
 }
 

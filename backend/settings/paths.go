@@ -1,0 +1,34 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/adrg/xdg"
+)
+
+const folder = "mycoproxy"
+
+// ConfigFile is the path of config.toml, whether it exists or not.
+func ConfigFile() string { return filepath.Join(xdg.ConfigHome, folder, "config.toml") }
+
+// StateFolder is where what must last is kept.
+func StateFolder() string { return filepath.Join(xdg.StateHome, folder) }
+
+// LogFile is the path of the log.
+func LogFile() string { return filepath.Join(StateFolder(), "mycoproxy.log") }
+
+// ControlFolder is where the control socket is. Where there is no folder for
+// such things, as in a container or over some remote logins, it is the state folder.
+func ControlFolder() string {
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(xdg.DataHome, folder)
+	}
+	if os.Getenv("XDG_RUNTIME_DIR") == "" {
+		if info, err := os.Stat(xdg.RuntimeDir); err != nil || !info.IsDir() {
+			return StateFolder()
+		}
+	}
+	return filepath.Join(xdg.RuntimeDir, folder)
+}
