@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,7 +173,11 @@ func (d *demo) connect(ctx context.Context) error {
 	if state.Listen == nil {
 		return fmt.Errorf("the listener is not up: %v", state.Error)
 	}
-	d.step("listening on %s, reached at %v", state.Listen.Address, fmt.Sprintf("%v", state.Listen.Reached))
+	var reached []string
+	for _, a := range state.Listen.Reached {
+		reached = append(reached, a.String())
+	}
+	d.step("listening on %s, reached at %s", state.Listen.Address, strings.Join(reached, " and "))
 	return nil
 }
 

@@ -47,7 +47,7 @@ var keys = []Key{
 		"Whether the tray shows notifications.",
 	}, func(s *Settings) any { return &s.Notifications }},
 	{"api", `""`, []string{
-		"A loopback address, such as \"127.0.0.1:8990\", on which to offer the control API to",
+		"A loopback address, such as \"127.0.0.1:8995\", on which to offer the control API to",
 		"tools that cannot use the control socket. Every program on this machine can use it then.",
 	}, func(s *Settings) any { return &s.API }},
 }

@@ -201,7 +201,7 @@ func (a *API) UnmarshalText(text []byte) error {
 	}
 	addr, err := netip.ParseAddrPort(string(text))
 	if err != nil || !addr.Addr().IsLoopback() {
-		return fmt.Errorf("%.60q is not a loopback address with a port, such as 127.0.0.1:8990", text)
+		return fmt.Errorf("%.60q is not a loopback address with a port, such as 127.0.0.1:8995", text)
 	}
 	a.AddrPort = addr
 	return nil

@@ -67,13 +67,13 @@ share = "lan"
 reconnect = false
 warm = false
 notifications = false
-api = "127.0.0.1:8990"
+api = "127.0.0.1:8995"
 `)
 	want := Settings{
 		Peers:  []Peer{{netip.MustParseAddrPort("[407::1]:1080")}, {netip.MustParseAddrPort("127.0.0.1:9050")}},
 		Listen: Listen{netip.MustParseAddrPort("127.0.0.1:1081")},
 		Share:  backend.ShareLAN,
-		API:    API{netip.MustParseAddrPort("127.0.0.1:8990")},
+		API:    API{netip.MustParseAddrPort("127.0.0.1:8995")},
 	}
 	if s, err := Load(file, noEnv); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("the file sets %+v, %v", s, err)
@@ -87,7 +87,7 @@ api = "127.0.0.1:8990"
 		"MYCOPROXY_RECONNECT":     "1",
 		"MYCOPROXY_WARM":          "true",
 		"MYCOPROXY_NOTIFICATIONS": "true",
-		"MYCOPROXY_API":           "[::1]:8991",
+		"MYCOPROXY_API":           "[::1]:8996",
 	}
 	want = Settings{
 		Node:      NodeURL{"http://[::1]:8989"},
@@ -96,7 +96,7 @@ api = "127.0.0.1:8990"
 		Listen:    Listen{netip.MustParseAddrPort("[::1]:1082")},
 		Share:     backend.ShareAll,
 		Reconnect: true, Warm: true, Notifications: true,
-		API: API{netip.MustParseAddrPort("[::1]:8991")},
+		API: API{netip.MustParseAddrPort("[::1]:8996")},
 	}
 	if s, err := Load(file, func(v string) string { return env[v] }); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("the environment sets %+v, %v", s, err)
@@ -116,7 +116,7 @@ func TestBadSettingsNameTheirPlace(t *testing.T) {
 		"share = 2\n":                                  ":1: share: ",
 		"node = {url = \"http://x\"}\n":                ":1: node",
 		"peers = \"407::1\"\n":                         ":1: peers: ",
-		"api = \"0.0.0.0:8990\"\n":                     `:1: api: "0.0.0.0:8990" is not a loopback address`,
+		"api = \"0.0.0.0:8995\"\n":                     `:1: api: "0.0.0.0:8995" is not a loopback address`,
 		"probe = true\nprobe = false\n":                ":2: ",
 		"probe\n":                                      ":1: ",
 		"share = \"off\"\nlisten = \"[::]:1080\nx=1\n": ":2: ",

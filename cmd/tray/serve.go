@@ -32,7 +32,7 @@ func newServe() *cobra.Command {
 		Args: noArgs,
 	}
 	c.Flags().String("listen", "", "`ADDRESS` for applications to connect to (default [::]:1080)")
-	c.Flags().String("api", "", "loopback `ADDRESS` to offer the control API on too, such as 127.0.0.1:8990")
+	c.Flags().String("api", "", "loopback `ADDRESS` to offer the control API on too, such as 127.0.0.1:8995")
 	c.Flags().StringArrayVar(&peers, "peer", nil, "`ADDRESS` to scan besides the node's routes; may be given again")
 	c.Flags().String("node", "", "`URL` of the Mycelium node's API (default http://127.0.0.1:8989)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log more")
