@@ -1,0 +1,296 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mycoproxy/backend"
+)
+
+// bed is a switch with two bridges, the overlay and a network behind the peers,
+// and what hangs on them.
+type bed struct {
+	folder     string
+	hub        *namespace
+	ports      atomic.Int32
+	laptops    atomic.Int32
+	mu         sync.Mutex
+	namespaces []*namespace
+	processes  []*process
+
+	once sync.Once
+	err  error
+}
+
+var theBed bed
+
+const (
+	overlay = "overlay" // the bridges
+	behind  = "behind"
+
+	webAddress = "10.77.0.1" // of web.test
+)
+
+// peers are the servers of the bed, with the verdict to expect of each.
+var peers = []struct {
+	name, addr string
+	verdict    backend.Verdict
+	start      func(*bed, *namespace, string) error
+}{
+	{"dante", "407:8458:dbf5:4ed7::1", backend.Valid, dante("none", "pass")},
+	{"danteboth", "5f2:b07::1", backend.Valid, dante("username none", "pass")},
+	{"danteauth", "41f:aa01:7c3e:9d20::1", backend.AuthRequired, danteWithPassword},
+	{"danteblock", "5f1:b10c::1", backend.NotAProxy, dante("none", "block")},
+	{"micro", "433:90ab:12cd:34ef::1", backend.Valid, microsocks()},
+	{"microauth", "44e:5511:2200:7788::1", backend.AuthRequired, microsocks("-u", "sockuser", "-P", "sockpass")},
+	{"sshdynamic", "46c:dead:beef:42::1", backend.Valid, sshDynamic},
+	{"sshd", "4cd:abcd:abcd:abcd::1", backend.NotAProxy, sshServer},
+	{"nginx", "49a:1111:2222:3333::1", backend.NotAProxy, nginx},
+	{"redis", "4b1:7777:6666:5555::1", backend.NotListening, redis},
+	{"split", "5d7:10:20:30::1", backend.Valid, misbehaving(split)},
+	{"slow49", "5e8:1::1", backend.Valid, misbehaving(slow(4900 * time.Millisecond))},
+	{"slow51", "5e8:2::1", backend.NotListening, misbehaving(slow(5100 * time.Millisecond))},
+	{"echo", "599:3:3:3::1", backend.NotAProxy, misbehaving(echo)},
+	{"socks4", "5f4:44::1", backend.NotAProxy, misbehaving(socks4)},
+	{"closer", "54b:83ab:6cb5:7b38::1", backend.NotAProxy, misbehaving(func(net.Conn) {})},
+	{"resetter", "56f:1:1:1::1", backend.NotAProxy, misbehaving(reset)},
+	{"silent", "4e0:9:8:7::1", backend.NotListening, misbehaving(func(c net.Conn) { io.Copy(io.Discard, c) })},
+	{"noaccept", "582:2:2:2::1", backend.NotListening, notAccepting(128)},
+	{"full", "5f6:f0::1", backend.NotListening, notAccepting(0)},
+	{"dropping", "501:dead:dead:dead::1", backend.NotListening, dropping},
+	{"refusing", "51e:cccc:bbbb:aaaa::1", backend.NotListening, nothing},
+}
+
+// addressOf is the overlay address of a peer.
+func addressOf(name string) string {
+	for _, p := range peers {
+		if p.name == name {
+			return p.addr
+		}
+	}
+	panic("no peer " + name)
+}
+
+// needBed makes the bed if no test has made it yet.
+func needBed(t *testing.T, programs ...string) *bed {
+	t.Helper()
+	need(t, append(programs, "danted", "microsocks", "ssh", "sshd", "ssh-keygen", "nginx", "redis-server", "nft", "openssl")...)
+	theBed.once.Do(func() { theBed.err = theBed.setUp() })
+	if theBed.err != nil {
+		t.Fatal(theBed.err)
+	}
+	return &theBed
+}
+
+func (b *bed) setUp() (err error) {
+	if b.folder, err = os.MkdirTemp("", "mpe-bed"); err != nil {
+		return err
+	}
+	if b.hub, err = b.add("hub"); err != nil {
+		return err
+	}
+	for _, bridge := range []string{overlay, behind} {
+		if err := b.hub.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "mcast_snooping", "0"); err != nil {
+			return err
+		}
+		if err := b.hub.ip("link", "set", bridge, "up"); err != nil {
+			return err
+		}
+	}
+	if err := b.startWeb(); err != nil {
+		return err
+	}
+	for i, p := range peers {
+		n, err := b.peer(p.name, p.addr, i)
+		if err != nil {
+			return err
+		}
+		if err := p.start(b, n, p.addr); err != nil {
+			return fmt.Errorf("start %s: %w", p.name, err)
+		}
+	}
+	return b.waitForServers()
+}
+
+// add makes a namespace that tearDown will remove.
+func (b *bed) add(name string) (*namespace, error) {
+	n, err := newNamespace(b, name)
+	if err == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.namespaces = append(b.namespaces, n)
+	}
+	return n, err
+}
+
+// peer makes a namespace with an overlay address, and one behind, by number.
+func (b *bed) peer(name, addr string, number int) (*namespace, error) {
+	n, err := b.add(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.join("mycelium", overlay, addr+"/64"); err != nil {
+		return nil, err
+	}
+	if err := n.ip("-6", "route", "add", "400::/7", "dev", "mycelium"); err != nil {
+		return nil, err
+	}
+	hosts := webAddress + " web.test\n127.0.0.1 localhost\n::1 localhost\n"
+	if err := n.etc("hosts", hosts); err != nil {
+		return nil, err
+	}
+	return n, n.join("lan", behind, fmt.Sprintf("10.77.0.%d/24", number+10))
+}
+
+// laptop makes a machine for one test: on the overlay and nowhere else, and
+// with no resolver, so that every name must be the peer's to resolve.
+func (b *bed) laptop(t *testing.T) *namespace {
+	t.Helper()
+	number := b.laptops.Add(1)
+	n, err := newNamespace(b, fmt.Sprintf("laptop%d", number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.remove)
+	for _, err := range []error{
+		n.join("mycelium", overlay, fmt.Sprintf("5ab:1c2d:3e4f:%x::1/64", number)),
+		n.ip("-6", "route", "add", "400::/7", "dev", "mycelium"),
+		n.etc("resolv.conf", "# none\n"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// keep lets tearDown end the process.
+func (b *bed) keep(p *process, err error) error {
+	if err == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.processes = append(b.processes, p)
+	}
+	return err
+}
+
+func (b *bed) tearDown() {
+	for _, p := range b.processes {
+		p.stop()
+	}
+	for _, n := range b.namespaces {
+		n.remove()
+	}
+	if b.folder != "" {
+		os.RemoveAll(b.folder)
+	}
+}
+
+// waitForServers waits until the servers that accept do.
+func (b *bed) waitForServers() error {
+	client, err := b.add("waiter")
+	if err != nil {
+		return err
+	}
+	for _, err := range []error{
+		client.join("mycelium", overlay, "5ab:1c2d:3e4f:0::1/64"),
+		client.ip("-6", "route", "add", "400::/7", "dev", "mycelium"),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"dante", "danteboth", "danteauth", "danteblock", "micro", "microauth", "sshdynamic", "sshd", "nginx", "redis"} {
+		if err := waitFor(client, addressOf(name)); err != nil {
+			return fmt.Errorf("%s does not listen: %w; it says: %s", name, err, b.logs(name))
+		}
+	}
+	return nil
+}
+
+func (b *bed) logs(name string) string {
+	files, _ := filepath.Glob(filepath.Join(b.folder, "*-"+name+".*.log"))
+	var all strings.Builder
+	for _, f := range files {
+		content, _ := os.ReadFile(f)
+		all.Write(content)
+	}
+	return all.String()
+}
+
+// The pages that the web server has.
+const (
+	indexPage = "<html><title>target</title><body>hello from the target web server</body></html>"
+	bigSize   = 8_000_000
+	pictures  = 40
+)
+
+// startWeb starts a web server, and a server that answers once it has read to the end.
+func (b *bed) startWeb() error {
+	n, err := b.add("web")
+	if err != nil {
+		return err
+	}
+	if err := n.join("lan", behind, webAddress+"/24"); err != nil {
+		return err
+	}
+	l, err := n.listen(":80")
+	if err != nil {
+		return err
+	}
+	go http.Serve(l, webPages())
+	if l, err = n.listen(":7777"); err != nil {
+		return err
+	}
+	go answerAfterTheEnd(l)
+	return nil
+}
+
+func webPages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, indexPage) })
+	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(bigSize))
+		block := make([]byte, 1<<16)
+		for left := bigSize; left > 0; left -= len(block) {
+			if _, err := w.Write(block[:min(left, len(block))]); err != nil {
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/many", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "<html><body>")
+		for i := range pictures {
+			fmt.Fprintf(w, "<img src=/picture/%d>", i)
+		}
+		io.WriteString(w, `<script>onload=()=>{document.body.append("loaded "+performance.getEntriesByType("resource").filter(r=>r.responseStatus==200).length+" from "+location.host)}</script></body></html>`)
+	})
+	mux.HandleFunc("/picture/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/png")
+		w.Write(make([]byte, 20_000))
+	})
+	return mux
+}
+
+func answerAfterTheEnd(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			n, err := io.Copy(io.Discard, c)
+			fmt.Fprintf(c, "%d bytes, then the end (%v)", n, err)
+		}()
+	}
+}

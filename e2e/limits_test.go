@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// alive reports whether a byte makes the round through the stream.
+func alive(c net.Conn) bool {
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.Write([]byte("x"))
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err == nil
+}
+
+func TestFiveThousandIdleStreams(t *testing.T) {
+	b := needBed(t)
+	s := serve(t, b)
+	s.connect("echo")
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range 5000 {
+		c, err := s.stream()
+		if err != nil {
+			t.Fatalf("stream %d: %v", len(held), err)
+		}
+		held = append(held, c)
+		if !alive(c) {
+			t.Fatalf("stream %d carries nothing", len(held))
+		}
+	}
+	if open := s.state().Streams.Open; open != 5000 {
+		t.Errorf("%d streams are open", open)
+	}
+	pid := s.state().PID
+	descriptors, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	t.Logf("5000 idle streams: %d descriptors, %s", len(descriptors), memory(pid))
+	for i := 0; i < len(held); i += 500 {
+		if !alive(held[i]) {
+			t.Errorf("stream %d died", i)
+		}
+	}
+}
+
+func memory(pid int) string {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "VmRSS:") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "?"
+}
+
+// Out of descriptors, the listener, the control socket and the verdicts survive.
+func TestDescriptorsExhausted(t *testing.T) {
+	b := needBed(t, "prlimit")
+	s := serveOn(t, b.laptop(t), []string{"prlimit", "--nofile=256:256"}, asPeers(addressOf("micro"))...)
+	s.until("one scan", 10*time.Second, scanned)
+	s.connect("echo")
+	var held []net.Conn
+	working := 0
+	for range 200 {
+		c, err := s.stream()
+		if err != nil {
+			break
+		}
+		held = append(held, c)
+		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		c.Write([]byte("x"))
+		if _, err := io.ReadFull(c, make([]byte, 1)); err == nil {
+			working++
+		}
+	}
+	t.Logf("with 256 descriptors %d streams of %d work", working, len(held))
+	if working < 100 || working >= 128 {
+		t.Errorf("%d streams work, want nearly 128", working)
+	}
+	for _, c := range held {
+		c.Close()
+	}
+	took := eventually(t, "it serves again", 5*time.Second, func() bool {
+		c, err := s.stream()
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		return alive(c)
+	})
+	state := s.state()
+	t.Logf("it serves again after %v", took)
+	if !strings.Contains(s.process.printed(), "too many open files") {
+		t.Error("nothing says that descriptors ran out")
+	}
+	if len(state.Proxies) != 1 {
+		t.Errorf("the proxies known before are now %v", state.Proxies)
+	}
+}
+
+func TestTerminatedInTheMiddleOfEverything(t *testing.T) {
+	b := needBed(t)
+	n, _ := ownPeer(t, b, 4)
+	// A thousand silent peers: the namespace takes a whole prefix for its own, and drops.
+	for _, err := range []error{
+		n.ip("-6", "route", "add", "local", "4ff::/16", "dev", "lo"),
+		dropping(b, n, ""),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	laptop := b.laptop(t)
+	if err := laptop.ip("-6", "route", "add", "4ff::/16", "via", "40f:4::1"); err != nil {
+		t.Fatal(err)
+	}
+	var silent []string
+	for i := range 1000 {
+		silent = append(silent, fmt.Sprintf("4ff:%x::1", i))
+	}
+	s := serveOn(t, laptop, nil, asPeers(silent...)...)
+	s.connect("echo")
+	for range 100 {
+		c, err := s.stream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if !alive(c) {
+			t.Fatal("a stream carries nothing")
+		}
+	}
+	if state := s.state(); !state.Probing.Scanning || state.Streams.Open != 100 || state.Probing.Peers != 1000 {
+		t.Fatalf("state is %+v", state)
+	}
+	code, took := s.terminate()
+	t.Logf("exit code %d after %v", code, took)
+	if code != 0 || took > time.Second {
+		t.Errorf("exit code %d after %v, want 0 within a second", code, took)
+	}
+}

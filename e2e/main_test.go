@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// binary is the program under test.
+var binary string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "mpe")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(folder, "mycoproxy")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/tray").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	theBed.tearDown()
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// need skips the test, by name and with the reason, unless it can run here.
+// Under CI it fails instead: there everything must be installed.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	miss := func(what string) {
+		t.Helper()
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("needs %s (make setup-ci)", what)
+		}
+		t.Skipf("needs %s", what)
+	}
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		miss("root on Linux, for network namespaces")
+	}
+	for _, p := range append(programs, "ip") {
+		if _, err := exec.LookPath(p); err != nil {
+			miss(p)
+		}
+	}
+}
+
+// eventually waits until ok, asking often; it fails the test after limit.
+func eventually(t testing.TB, what string, limit time.Duration, ok func() bool) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	began := time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: not within %v", what, limit)
+		}
+	}
+	return time.Since(began)
+}
+
+// run runs a command to its end.
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// process is a server that a test, or the bed, started.
+type process struct {
+	*exec.Cmd
+	log   string // file with what it printed
+	ended chan struct{}
+	once  sync.Once
+}
+
+// start starts a command in the namespace.
+func (n *namespace) start(name string, env []string, command ...string) (*process, error) {
+	c := n.command(command...)
+	c.Env = append(os.Environ(), env...)
+	log, err := os.Create(filepath.Join(n.bed.folder, n.name+"."+name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	c.Stdout, c.Stderr = log, log
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{Cmd: c, log: log.Name(), ended: make(chan struct{})}
+	go func() {
+		c.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// stop ends the process; it may have ended before.
+func (p *process) stop() {
+	p.once.Do(func() {
+		p.Process.Kill()
+		<-p.ended
+	})
+}
+
+// printed is what the process has printed.
+func (p *process) printed() string {
+	b, _ := os.ReadFile(p.log)
+	return string(b)
+}

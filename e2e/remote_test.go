@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"mycoproxy/backend"
+)
+
+// ownPeer makes a peer for one test, so that the test may kill its server.
+func ownPeer(t *testing.T, b *bed, number int) (n *namespace, addr string) {
+	t.Helper()
+	addr = fmt.Sprintf("40f:%x::1", number)
+	n, err := b.peer(fmt.Sprintf("own%d", number), addr, 100+number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, addr
+}
+
+func startMicrosocks(t *testing.T, n *namespace, addr string) *process {
+	t.Helper()
+	p, err := n.start("microsocks", nil, "microsocks", "-i", addr, "-p", "1080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.stop)
+	if err := waitFor(n, addr); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A peer that answered the scan and now accepts and never answers holds up
+// neither a connect nor any other call.
+func TestPeerThatHangsDelaysNothing(t *testing.T) {
+	b := needBed(t)
+	n, addr := ownPeer(t, b, 1)
+	var hang atomic.Bool
+	stop, err := serveAt(n, at(addr).String(), func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 3))
+		if !hang.Load() {
+			c.Write([]byte{5, 0})
+		}
+		io.Copy(io.Discard, c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	s := serve(t, b, asPeers(addr, addressOf("slow49"), addressOf("silent"), addressOf("micro"))...)
+	s.until("one scan", 10*time.Second, scanned)
+	hang.Store(true)
+	began := time.Now()
+	connecting := make(chan error, 1)
+	go func() {
+		_, err := s.Connect(t.Context(), netip.AddrPort{})
+		connecting <- err
+	}()
+	slowest := time.Duration(0)
+	for range 20 {
+		call := time.Now()
+		s.state()
+		if _, err := s.Peers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, time.Since(call)/2)
+	}
+	if err := <-connecting; err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	t.Logf("connected in %v, slowest call meanwhile %v", took, slowest)
+	if took > time.Second || slowest > 100*time.Millisecond {
+		t.Error("that is too slow")
+	}
+	if got := s.state().Remote.Address; got != at(addressOf("micro")) {
+		t.Errorf("connected to %v", got)
+	}
+}
+
+// load keeps streams coming until stop is called, and counts those that worked.
+func load(s *service) (worked *atomic.Int64, stop func()) {
+	worked = new(atomic.Int64)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	for range 4 {
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			for {
+				select {
+				case <-quit:
+					return
+				default:
+				}
+				if n, err := s.get("/"); err == nil && n > 0 {
+					worked.Add(1)
+				} else {
+					time.Sleep(20 * time.Millisecond) // do not spin on refusals
+				}
+			}
+		}()
+	}
+	return worked, func() {
+		close(quit)
+		for range 4 {
+			<-ended
+		}
+	}
+}
+
+func TestAutomaticRemoteKilledUnderLoad(t *testing.T) {
+	b := needBed(t)
+	n, addr := ownPeer(t, b, 2)
+	server := startMicrosocks(t, n, addr)
+	s := serve(t, b, asPeers(addr, addressOf("split"), addressOf("micro"))...)
+	s.until("one scan", 10*time.Second, scanned)
+	for tries := 0; s.connect("") != at(addr); tries++ { // either of two may win
+		if tries == 100 {
+			t.Fatal("it never wins the race")
+		}
+	}
+	listen := s.state().Listen
+	worked, stop := load(s)
+	eventually(t, "streams", 5*time.Second, func() bool { return worked.Load() > 10 })
+	server.stop()
+	killed := time.Now()
+	took := s.until("another remote", 10*time.Second, func(s backend.State) bool { return s.Remote != nil && s.Remote.Address == at(addressOf("micro")) })
+	before := worked.Load()
+	eventually(t, "new streams through it", 10*time.Second-time.Since(killed), func() bool { return worked.Load() > before })
+	stop()
+	t.Logf("another took over after %v, streams went through it after %v", took, time.Since(killed))
+	if state := s.state(); state.Remote.Mode != backend.Auto || state.Listen.Address != listen.Address {
+		t.Errorf("remote is %+v, listener %+v", state.Remote, state.Listen)
+	}
+}
+
+func TestExplicitRemoteKilledUnderLoad(t *testing.T) {
+	b := needBed(t)
+	t.Parallel()
+	n, addr := ownPeer(t, b, 3)
+	server := startMicrosocks(t, n, addr)
+	s := serve(t, b, asPeers(addressOf("micro"))...)
+	if _, err := s.Connect(t.Context(), at(addr)); err != nil {
+		t.Fatal(err)
+	}
+	worked, stop := load(s)
+	eventually(t, "streams", 5*time.Second, func() bool { return worked.Load() > 10 })
+	server.stop()
+	gone := s.until("not answering", 10*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+	stop()
+	if state := s.state(); state.Phase != backend.Connected || state.Remote.Address != at(addr) || state.Remote.Mode != backend.Explicit {
+		t.Errorf("remote is %+v", state.Remote)
+	}
+	// Meanwhile the listener never goes away.
+	refusing := make(chan error, 1)
+	quit := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-quit:
+				refusing <- nil
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			c, err := s.laptop.dial(t.Context(), "tcp", "127.0.0.1:1080")
+			if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				refusing <- err
+				return
+			}
+			if c != nil {
+				c.Close()
+			}
+		}
+	}()
+	startMicrosocks(t, n, addr)
+	back := s.until("answering again", 65*time.Second, func(s backend.State) bool { return s.Remote.Answering })
+	close(quit)
+	if err := <-refusing; err != nil {
+		t.Errorf("1080 refuses: %v", err)
+	}
+	s.mustGet()
+	t.Logf("not answering after %v, answering again %v after its return", gone, back)
+}

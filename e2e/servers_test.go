@@ -1,0 +1,251 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startServer is how a peer comes to serve at addr, port 1080.
+type startServer = func(b *bed, n *namespace, addr string) error
+
+// dante serves with these methods, and lets clients in or blocks them.
+func dante(methods, clients string) startServer {
+	return func(b *bed, n *namespace, addr string) error {
+		conf := filepath.Join(b.folder, n.name+".dante")
+		content := fmt.Sprintf(`logoutput: stderr
+internal.protocol: ipv6
+internal: %s port = 1080
+external.protocol: ipv4
+external: lan
+user.privileged: root
+user.unprivileged: nobody
+clientmethod: none
+socksmethod: %s
+client %s { from: ::/0 to: ::/0 log: error }
+socks pass { from: ::/0 to: ::/0 log: error }
+socks pass { from: 0/0 to: 0/0 log: error }
+`, addr, methods, clients)
+		if err := os.WriteFile(conf, []byte(content), 0o600); err != nil {
+			return err
+		}
+		return b.keep(n.start("danted", nil, "danted", "-f", conf, "-p", conf+".pid"))
+	}
+}
+
+// danteWithPassword asks for one; sockuser has sockpass.
+func danteWithPassword(b *bed, n *namespace, addr string) error {
+	for file, line := range map[string]func() (string, error){
+		"passwd": func() (string, error) { return "sockuser:x:4242:65534::/nonexistent:/usr/sbin/nologin\n", nil },
+		"shadow": func() (string, error) {
+			hash, err := exec.Command("openssl", "passwd", "-6", "sockpass").Output()
+			return "sockuser:" + strings.TrimSpace(string(hash)) + ":19000:0:99999:7:::\n", err
+		},
+	} {
+		old, err := os.ReadFile("/etc/" + file)
+		if err != nil {
+			return err
+		}
+		own, err := line()
+		if err != nil {
+			return err
+		}
+		if err := n.etc(file, string(old)+own); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod("/etc/netns/"+n.name+"/shadow", 0o600); err != nil {
+		return err
+	}
+	return dante("username", "pass")(b, n, addr)
+}
+
+func microsocks(args ...string) startServer {
+	return func(b *bed, n *namespace, addr string) error {
+		return b.keep(n.start("microsocks", nil, append([]string{"microsocks", "-i", addr, "-p", "1080"}, args...)...))
+	}
+}
+
+// sshd starts one that lets root in with a key, and returns the key's file.
+func sshd(b *bed, n *namespace, address string, port int) (key string, err error) {
+	prefix := filepath.Join(b.folder, n.name)
+	for _, file := range []string{prefix + ".hostkey", prefix + ".key"} {
+		if err := run("ssh-keygen", "-qt", "ed25519", "-N", "", "-f", file); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+		return "", err
+	}
+	return prefix + ".key", b.keep(n.start("sshd", nil, "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", prefix+".hostkey",
+		"-o", "AuthorizedKeysFile="+prefix+".key.pub", "-o", "StrictModes=no", "-o", "PermitRootLogin=yes", "-o", "UsePAM=no",
+		"-o", "PidFile=none", "-o", "ListenAddress="+address, "-p", fmt.Sprint(port)))
+}
+
+func sshServer(b *bed, n *namespace, addr string) error {
+	_, err := sshd(b, n, "["+addr+"]", 1080)
+	return err
+}
+
+func sshDynamic(b *bed, n *namespace, addr string) error {
+	key, err := sshd(b, n, "127.0.0.1", 22)
+	if err != nil {
+		return err
+	}
+	if err := waitFor(n, "127.0.0.1:22"); err != nil {
+		return err
+	}
+	return b.keep(n.start("ssh", nil, "ssh", "-N", "-F", "/dev/null", "-i", key, "-o", "StrictHostKeyChecking=no",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "ExitOnForwardFailure=yes", "-D", "["+addr+"]:1080", "root@127.0.0.1"))
+}
+
+func nginx(b *bed, n *namespace, addr string) error {
+	folder := filepath.Join(b.folder, n.name+".nginx")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	conf := filepath.Join(folder, "conf")
+	content := fmt.Sprintf(`daemon off; pid %[1]s/pid; error_log stderr; worker_processes 1; user root;
+events { worker_connections 64; }
+http { access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
+  server { listen [%[2]s]:1080; location / { return 200 "ok"; } } }
+`, folder, addr)
+	if err := os.WriteFile(conf, []byte(content), 0o600); err != nil {
+		return err
+	}
+	return b.keep(n.start("nginx", nil, "nginx", "-c", conf))
+}
+
+func redis(b *bed, n *namespace, addr string) error {
+	return b.keep(n.start("redis", nil, "redis-server", "--bind", addr, "--port", "1080", "--save", "", "--protected-mode", "no", "--dir", b.folder))
+}
+
+func nothing(*bed, *namespace, string) error { return nil }
+
+func dropping(b *bed, n *namespace, _ string) error {
+	c := n.command("nft", "-f", "-")
+	c.Stdin = strings.NewReader("table inet f { chain i { type filter hook input priority 0; tcp dport 1080 drop ; } ; }\n")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("nft: %w: %s", err, out)
+	}
+	return nil
+}
+
+// misbehaving serves each connection with handle, in this process.
+func misbehaving(handle func(net.Conn)) startServer {
+	return func(_ *bed, n *namespace, addr string) error {
+		_, err := serveAt(n, netip.AddrPortFrom(netip.MustParseAddr(addr), 1080).String(), handle)
+		return err
+	}
+}
+
+// serveAt serves until stop is called.
+func serveAt(n *namespace, address string, handle func(net.Conn)) (stop func(), err error) {
+	l, err := n.listen(address)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				handle(c)
+			}()
+		}
+	}()
+	return func() { l.Close() }, nil
+}
+
+// slow reads the greeting and, after a while, answers as an open proxy.
+func slow(wait time.Duration) func(net.Conn) {
+	return func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 3))
+		time.Sleep(wait)
+		c.Write([]byte{5, 0})
+		io.Copy(io.Discard, c)
+	}
+}
+
+// echo sends back what it gets. It hides the connection's type, for which
+// io.Copy would open a pipe.
+func echo(c net.Conn) { io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}) }
+
+func split(c net.Conn) {
+	io.ReadFull(c, make([]byte, 3))
+	c.Write([]byte{5})
+	time.Sleep(700 * time.Millisecond)
+	c.Write([]byte{0})
+	io.Copy(io.Discard, c)
+}
+
+func socks4(c net.Conn) {
+	io.ReadFull(c, make([]byte, 3))
+	c.Write([]byte{0, 0x5b, 0, 0, 0, 0, 0, 0})
+}
+
+func reset(c net.Conn) {
+	io.ReadFull(c, make([]byte, 3))
+	c.(*net.TCPConn).SetLinger(0)
+}
+
+// notAccepting listens and never accepts. With a backlog of 0 its queue is
+// filled, so that the system answers no more connections.
+func notAccepting(backlog int) startServer {
+	return func(_ *bed, n *namespace, addr string) (err error) {
+		n.do(func() {
+			at := &unix.SockaddrInet6{Port: 1080, Addr: netip.MustParseAddr(addr).As16()}
+			var fd int
+			if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+				return
+			}
+			if err = unix.Bind(fd, at); err != nil {
+				return
+			}
+			if err = unix.Listen(fd, backlog); err != nil || backlog > 0 {
+				return
+			}
+			for range 4 {
+				var c int
+				if c, err = unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+					return
+				}
+				if err = unix.Connect(c, at); err == unix.EINPROGRESS {
+					err = nil
+				}
+			}
+		})
+		return err
+	}
+}
+
+// waitFor waits until something accepts at the address, port 1080 if it has none.
+func waitFor(n *namespace, address string) (err error) {
+	if _, ipErr := netip.ParseAddr(address); ipErr == nil {
+		address = net.JoinHostPort(address, "1080")
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		var c net.Conn
+		c, err = n.dial(ctx, "tcp", address)
+		cancel()
+		if err == nil {
+			c.Close()
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}

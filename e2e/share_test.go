@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// Another machine connects to the listener over the laptop's addresses.
+func TestShare(t *testing.T) {
+	b := needBed(t)
+	laptop := b.laptop(t)
+	number := b.laptops.Load()
+	private := fmt.Sprintf("10.77.1.%d", number)
+	if err := laptop.join("lan", behind, private+"/16"); err != nil {
+		t.Fatal(err)
+	}
+	other, addr := ownPeer(t, b, 5)
+	if err := other.ip("addr", "flush", "dev", "lan"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.ip("addr", "add", "10.77.2.1/16", "dev", "lan"); err != nil {
+		t.Fatal(err)
+	}
+	dialled := make(chan struct{}, 100)
+	target, targetAddr := ownPeer(t, b, 6)
+	stop, err := serveAt(target, at(targetAddr).String(), func(c net.Conn) {
+		first := make([]byte, 1)
+		if n, _ := io.ReadFull(c, first); n == 1 && first[0] == 'x' { // a stream, not a probe
+			dialled <- struct{}{}
+			c.Write(first)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	overlayAddress := fmt.Sprintf("[5ab:1c2d:3e4f:%x::1]:1080", number)
+	for _, c := range []struct {
+		share              string
+		private, onOverlay bool
+	}{
+		{"off", false, false},
+		{"lan", true, false},
+		{"all", true, true},
+	} {
+		t.Run(c.share, func(t *testing.T) {
+			s := serveOn(t, laptop, []string{"env", "MYCOPROXY_SHARE=" + c.share})
+			if _, err := s.Connect(t.Context(), at(targetAddr)); err != nil {
+				t.Fatal(err)
+			}
+			served := func(from *namespace, address string) bool {
+				conn, err := from.dial(t.Context(), "tcp", address)
+				if err != nil {
+					return false
+				}
+				defer conn.Close()
+				return alive(conn)
+			}
+			for _, own := range []string{"127.0.0.1:1080", "[::1]:1080", private + ":1080", overlayAddress} {
+				if !served(laptop, own) {
+					t.Errorf("the laptop itself is not served at %s", own)
+				}
+			}
+			if got := served(other, private+":1080"); got != c.private {
+				t.Errorf("from a private address: %v, want %v", got, c.private)
+			}
+			if got := served(other, overlayAddress); got != c.onOverlay {
+				t.Errorf("from %s: %v, want %v", addr, got, c.onOverlay)
+			}
+			want := 4
+			refused := int64(2)
+			for _, ok := range []bool{c.private, c.onOverlay} {
+				if ok {
+					want++
+					refused--
+				}
+			}
+			for range want {
+				select {
+				case <-dialled:
+				case <-time.After(5 * time.Second):
+					t.Fatal("a stream did not reach the remote")
+				}
+			}
+			if len(dialled) != 0 {
+				t.Errorf("%d dials too many: something refused was dialled for", len(dialled))
+			}
+			if state := s.state(); state.Streams.Refused != refused || state.Streams.Total != int64(want) {
+				t.Errorf("counted %+v, want %d streams and %d refused", state.Streams, want, refused)
+			}
+			s.terminate()
+		})
+	}
+}
