@@ -200,7 +200,7 @@ func TestBadNodes(t *testing.T) {
 		want    string
 	}{
 		"500":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "answered 500 Internal Server Error"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "answered 302 Found"},
+		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "answered 302 Found"},
 		"HTML":      {text("<html>"), "not the JSON expected"},
 		"half":      {text(`{"nodeSubnet":"4`), "not the JSON expected"},
 		"array":     {text(`[]`), "not the JSON expected"},

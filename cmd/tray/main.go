@@ -81,6 +81,8 @@ type hinted struct {
 	hint string
 }
 
+func (h hinted) Unwrap() error { return h.error }
+
 func exitCode(err error) int {
 	var usage usageError
 	var known *backend.Error

@@ -1,0 +1,74 @@
+package backend_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// walls say what a package may import of this module and of some others. A
+// package that is not named may be imported by everybody and may import nothing
+// of ours, which fails for a new package until its place is decided here.
+var walls = map[string][]string{
+	"mycoproxy/backend":          {},
+	"mycoproxy/backend/memnet":   {},
+	"mycoproxy/backend/settings": {"mycoproxy/backend"},
+	"mycoproxy/backend/mycelium": {"mycoproxy/backend"},
+	"mycoproxy/backend/pipe":     {"mycoproxy/backend"},
+	"mycoproxy/backend/scan":     {"mycoproxy/backend"},
+	"mycoproxy/backend/engine":   {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
+	"mycoproxy/backend/control":  {"mycoproxy/backend"},
+	"mycoproxy/demo":             {"mycoproxy/backend", "mycoproxy/backend/engine", "mycoproxy/backend/pipe"},
+	"mycoproxy/cmd/tray": {"mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine",
+		"mycoproxy/backend/mycelium", "mycoproxy/backend/settings", "mycoproxy/demo"},
+	"mycoproxy/e2e": {},
+}
+
+// only says which package alone may import another.
+var only = map[string][]string{
+	"net/http":                        {"mycoproxy/backend/mycelium", "mycoproxy/backend/control", "mycoproxy/demo"},
+	"github.com/spf13/cobra":          {"mycoproxy/cmd/tray"},
+	"github.com/armon/go-socks5":      {"mycoproxy/demo"},
+	"github.com/Microsoft/go-winio":   {"mycoproxy/backend/control"},
+	"github.com/shirou/gopsutil/v4/…": {"mycoproxy/backend/pipe"},
+}
+
+func TestWalls(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "mycoproxy/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		allowed, known := walls[p.ImportPath]
+		if !known {
+			t.Errorf("%s has no place in the walls", p.ImportPath)
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "mycoproxy/") && !slices.Contains(allowed, i) {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+			for guarded, by := range only {
+				prefix, isTree := strings.CutSuffix(guarded, "…")
+				if (i == guarded || isTree && strings.HasPrefix(i, prefix)) && !slices.Contains(by, p.ImportPath) {
+					t.Errorf("%s imports %s, which is for %v alone", p.ImportPath, i, by)
+				}
+			}
+		}
+	}
+	if seen != len(walls) {
+		t.Errorf("%d packages, the walls name %d", seen, len(walls))
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/armon/go-socks5"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mycoproxy": main})
+}
+
+// TestScripts runs the commands as users do; the scripts are in testdata. They
+// have a SOCKS5 server at $PROXY, one that needs a password at $LOCKED, and
+// nothing at $NOBODY.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			for name, config := range map[string]*socks5.Config{
+				"PROXY":  {},
+				"LOCKED": {Credentials: socks5.StaticCredentials{"a": "b"}},
+			} {
+				config.Logger = log.New(io.Discard, "", 0)
+				server, err := socks5.New(config)
+				if err != nil {
+					return err
+				}
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				e.Defer(func() { l.Close() })
+				go server.Serve(l)
+				e.Setenv(name, l.Addr().String())
+			}
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			l.Close()
+			e.Setenv("NOBODY", l.Addr().String())
+			for _, name := range []string{"RUNTIME_DIR", "CONFIG_HOME", "STATE_HOME"} {
+				folder := filepath.Join(e.WorkDir, "xdg", name)
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					return err
+				}
+				e.Setenv("XDG_"+name, folder)
+			}
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "exit": exit},
+	})
+}
+
+// exit runs mycoproxy and wants an exit code: exit CODE ARGUMENT...
+func exit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: exit code argument...")
+	}
+	code := 0
+	err := ts.Exec("mycoproxy", args[1:]...)
+	if failed, ok := err.(*exec.ExitError); ok {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if want := args[0]; want != strconv.Itoa(code) {
+		ts.Fatalf("mycoproxy %v: exit code %d, want %s", args[1:], code, want)
+	}
+}
+
+// until runs a command again and again until it succeeds, for ten seconds at most.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: until command...")
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if _, failed := err.(*exec.ExitError); !failed || time.Now().After(end) {
+			ts.Fatalf("%v: %v", args, err)
+		}
+	}
+}

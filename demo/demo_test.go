@@ -1,0 +1,97 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// free returns a port that nothing listens on.
+func free(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort().Port()
+}
+
+func TestPortTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	first, second := taken.Addr().(*net.TCPAddr).AddrPort().Port(), free(t)
+	var out strings.Builder
+	if err := Run(t.Context(), Options{Out: &out, Once: true, Ports: []uint16{first, second}}); err != nil {
+		t.Fatalf("%v after\n%s", err, out.String())
+	}
+	for _, want := range []string{
+		fmt.Sprintf("Could not bind TCP listener on [::]:%d: address already in use by ", first),
+		fmt.Sprintf("using port %d instead\n", second),
+		fmt.Sprintf("through socks5h://127.0.0.1:%d in ", second),
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if err := Run(t.Context(), Options{Out: &out, Once: true, Ports: []uint16{first}}); err == nil {
+		t.Error("no error although no port is free")
+	}
+}
+
+// heard tells when a text has been written.
+type heard struct {
+	mu   sync.Mutex
+	all  strings.Builder
+	text string
+	once sync.Once
+	done chan struct{}
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all.Write(b)
+	if strings.Contains(h.all.String(), h.text) {
+		h.once.Do(func() { close(h.done) })
+	}
+	return len(b), nil
+}
+
+// It stays up, with an address that works, until it is told to end.
+func TestStaysUp(t *testing.T) {
+	port := free(t)
+	out := &heard{text: "Ctrl-C ends the demo", done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, Options{Out: out, Ports: []uint16{port}}) }()
+	select {
+	case <-out.done:
+	case err := <-ended:
+		t.Fatalf("it ended with %v after\n%s", err, out.all.String())
+	case <-time.After(20 * time.Second):
+		t.Fatal("the steps do not end")
+	}
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	answer := make([]byte, 2)
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.Write([]byte{5, 1, 0})
+	if _, err := c.Read(answer); err != nil || answer[0] != 5 || answer[1] != 0 {
+		t.Errorf("the proxy answers % x, %v", answer, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
