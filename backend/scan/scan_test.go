@@ -275,3 +275,28 @@ func TestRoundStops(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkProbe greets a proxy on loopback.
+func BenchmarkProbe(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			memnet.Answers(0, 5, 0)(c)
+			c.Close()
+		}
+	}()
+	defer l.Close()
+	var p Prober
+	for b.Loop() {
+		if r := p.Probe(b.Context(), l.Addr().(*net.TCPAddr).AddrPort()); r.Verdict != backend.Valid {
+			b.Fatalf("%+v", r)
+		}
+	}
+}

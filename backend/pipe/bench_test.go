@@ -1,0 +1,58 @@
+package pipe
+
+import (
+	"io"
+	"net"
+	"testing"
+)
+
+// BenchmarkBulk is one stream as fast as it goes, from the remote to the client.
+func BenchmarkBulk(b *testing.B) {
+	block := make([]byte, 256<<10)
+	f := start(b, serveTCP(b, func(c *net.TCPConn) {
+		for {
+			if _, err := c.Write(block); err != nil {
+				return
+			}
+		}
+	}), Options{})
+	c := dial(b, f)
+	buffer := make([]byte, 256<<10)
+	b.SetBytes(int64(len(buffer)))
+	for b.Loop() {
+		if _, err := io.ReadFull(c, buffer); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c.Close()
+}
+
+// BenchmarkRoundTrip is 64 bytes there and back.
+func BenchmarkRoundTrip(b *testing.B) {
+	f := start(b, serveTCP(b, echo), Options{})
+	c := dial(b, f)
+	message := make([]byte, 64)
+	for b.Loop() {
+		c.Write(message)
+		if _, err := io.ReadFull(c, message); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c.Close()
+}
+
+// BenchmarkConnection opens a stream, uses it once and closes it.
+func BenchmarkConnection(b *testing.B) {
+	f := start(b, serveTCP(b, echo), Options{})
+	for b.Loop() {
+		c, err := net.Dial("tcp", f.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Write([]byte("x"))
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			b.Fatal(err)
+		}
+		reset(c)
+	}
+}
