@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -14,6 +15,27 @@ const DefaultPort = 1080
 var Overlay = netip.MustParsePrefix("400::/7")
 
 const acceptedForms = "407:…::1, [407:…::1], [407:…::1]:1080, 127.0.0.1:9050, socks5://[407:…::1]:1080"
+
+// JoinAddresses writes the addresses with the separator between them.
+func JoinAddresses(addrs []netip.AddrPort, separator string) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, separator)
+}
+
+// LocalAddresses are the addresses of this machine's interfaces, without zones.
+func LocalAddresses() map[netip.Addr]bool {
+	local := map[netip.Addr]bool{}
+	interfaces, _ := net.InterfaceAddrs()
+	for _, i := range interfaces {
+		if p, err := netip.ParsePrefix(i.String()); err == nil {
+			local[p.Addr().Unmap()] = true
+		}
+	}
+	return local
+}
 
 // ParseAddress reads the address of a proxy: an IPv6 address, bare or in
 // brackets, or an IPv4 address, each with or without a port ([DefaultPort] if

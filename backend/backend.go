@@ -23,8 +23,9 @@ type Backend interface {
 	// Connect forwards to remote, or to the proxy that answers first if remote
 	// is the zero AddrPort, and returns the address it forwards to. While
 	// connected it switches: the listener stays bound, streams to the old
-	// remote are closed. It fails with [ErrNoValidProxy], [ErrOwnListener], or
-	// an error of code [PortInUse] or [CannotBind].
+	// remote are closed. It fails with [ErrNoValidProxy], or
+	// with an error of code [OwnListener], [PortInUse] or [CannotBind]. If ctx
+	// ends first, the attempt is given up.
 	Connect(ctx context.Context, remote netip.AddrPort) (netip.AddrPort, error)
 
 	// Disconnect closes the listener and every stream. The port is free when

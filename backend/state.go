@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
@@ -75,6 +76,19 @@ type Streams struct {
 
 // Milliseconds is a duration that is a number of milliseconds in JSON.
 type Milliseconds time.Duration
+
+// String is for people: "42 ms", "0.3 ms", "-" for zero.
+func (m Milliseconds) String() string {
+	ms := float64(time.Duration(m).Microseconds()) / 1000
+	switch {
+	case m == 0:
+		return "-"
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	default:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+}
 
 // MarshalJSON writes the duration in milliseconds, to the microsecond.
 func (m Milliseconds) MarshalJSON() ([]byte, error) {

@@ -23,7 +23,7 @@ var walls = map[string][]string{
 	"mycoproxy/backend/control":  {"mycoproxy/backend"},
 	"mycoproxy/demo":             {"mycoproxy/backend", "mycoproxy/backend/engine", "mycoproxy/backend/pipe"},
 	"mycoproxy/cmd/tray": {"mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine",
-		"mycoproxy/backend/mycelium", "mycoproxy/backend/settings", "mycoproxy/demo"},
+		"mycoproxy/backend/mycelium", "mycoproxy/backend/pipe", "mycoproxy/backend/settings", "mycoproxy/demo"},
 	"mycoproxy/e2e": {},
 }
 

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +130,7 @@ func (d *demo) scan(ctx context.Context) error {
 		for _, p := range peers {
 			if p.Verdict != backend.Unknown && !printed[p.Address] {
 				printed[p.Address] = true
-				d.step("%-16s %-14s %s  %s", p.Address, p.Verdict, roundTrip(p), d.name(p.Address))
+				d.step("%-16s %-14s %8s  %s", p.Address, p.Verdict, p.RTT, d.name(p.Address))
 			}
 		}
 		if ended {
@@ -141,13 +141,6 @@ func (d *demo) scan(ctx context.Context) error {
 		return fmt.Errorf("the first scan did not end: %w", err)
 	}
 	return nil
-}
-
-func roundTrip(p backend.Proxy) string {
-	if p.RTT == 0 || !p.Verdict.IsProxy() {
-		return "       -"
-	}
-	return fmt.Sprintf("%5.1f ms", float64(time.Duration(p.RTT).Microseconds())/1000)
 }
 
 func (d *demo) name(addr netip.AddrPort) string {
@@ -171,21 +164,20 @@ func (d *demo) connect(ctx context.Context) error {
 		return err
 	}
 	if state.Listen == nil {
-		return fmt.Errorf("the listener is not up: %v", state.Error)
+		return fmt.Errorf("the listener is not up: the phase is %v", state.Phase)
 	}
-	var reached []string
-	for _, a := range state.Listen.Reached {
-		reached = append(reached, a.String())
-	}
-	d.step("listening on %s, reached at %s", state.Listen.Address, strings.Join(reached, " and "))
+	d.step("listening on %s, reached at %s", state.Listen.Address, backend.JoinAddresses(state.Listen.Reached, " and "))
 	return nil
 }
 
 // fetch gets the page the way a browser would, the name resolved by the proxy.
 func (d *demo) fetch(ctx context.Context) error {
 	state, err := d.engine.State(ctx)
-	if err != nil || state.Listen == nil || len(state.Listen.Reached) == 0 {
-		return fmt.Errorf("the listener cannot be reached from this machine (%v)", err)
+	if err != nil {
+		return err
+	}
+	if state.Listen == nil || len(state.Listen.Reached) == 0 {
+		return errors.New("the listener cannot be reached from this machine")
 	}
 	proxy := &url.URL{Scheme: "socks5h", Host: state.Listen.Reached[0].String()}
 	client := http.Client{
@@ -203,8 +195,11 @@ func (d *demo) fetch(ctx context.Context) error {
 	}
 	defer response.Body.Close()
 	n, err := io.Copy(io.Discard, response.Body)
-	if err != nil || n != pageSize {
-		return fmt.Errorf("fetch a page through %s: %d of %d bytes came: %v", proxy, n, pageSize, err)
+	if err == nil && n != pageSize {
+		err = fmt.Errorf("%d of %d bytes came", n, pageSize)
+	}
+	if err != nil {
+		return fmt.Errorf("fetch a page through %s: %w", proxy, err)
 	}
 	d.step("fetched a page of %d bytes through %s in %.1f ms", n, proxy, float64(time.Since(began).Microseconds())/1000)
 	return nil

@@ -3,7 +3,11 @@ package demo
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -79,16 +83,26 @@ func TestStaysUp(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the steps do not end")
 	}
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	// What it prints to try does work.
+	found := regexp.MustCompile(`curl -x (socks5h://\S+) (http://\S+)`).FindStringSubmatch(out.all.String())
+	if found == nil {
+		t.Fatalf("nothing to try in\n%s", out.all.String())
+	}
+	proxy, err := url.Parse(found[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	answer := make([]byte, 2)
-	c.SetDeadline(time.Now().Add(5 * time.Second))
-	c.Write([]byte{5, 1, 0})
-	if _, err := c.Read(answer); err != nil || answer[0] != 5 || answer[1] != 0 {
-		t.Errorf("the proxy answers % x, %v", answer, err)
+	client := http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true},
+	}
+	response, err := client.Get(found[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if page, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(page), "It works") {
+		t.Errorf("the page is %.60q, %v", page, err)
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -188,6 +188,37 @@ func TestServiceAcrossItsLives(t *testing.T) {
 	}
 }
 
+// On a full disk the service runs on, and says so; once there is room it does
+// not say so any more.
+func TestFullDisk(t *testing.T) {
+	b := needBed(t)
+	disk := t.TempDir()
+	if err := run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run("umount", "-l", disk) })
+	s := serveOn(t, b.laptop(t), []string{"env", "XDG_STATE_HOME=" + disk})
+	ballast := disk + "/ballast"
+	f, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	s.connect("micro")
+	s.mustGet()
+	s.until("the state says so", 5*time.Second, func(s backend.State) bool {
+		return s.Error != nil && s.Error.Code == backend.StateUnsaved && strings.Contains(s.Error.Message, "no space left")
+	})
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	s.connect("dante")
+	s.until("all is well again", 5*time.Second, func(s backend.State) bool { return s.Error == nil })
+}
+
 // Where nothing can be written the service runs on, and says so.
 func TestReadOnlyStateFolder(t *testing.T) {
 	b := needBed(t)

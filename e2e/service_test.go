@@ -30,6 +30,7 @@ type service struct {
 	*control.Client
 	t       *testing.T
 	laptop  *namespace
+	folder  string // its home
 	env     []string
 	args    []string
 	prefix  []string // before the program, such as prlimit
@@ -51,6 +52,7 @@ func serveOn(t *testing.T, laptop *namespace, prefix []string, args ...string) *
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	run := filepath.Join(folder, "run")
 	s := &service{
+		folder: folder,
 		t:      t,
 		laptop: laptop,
 		prefix: prefix,
@@ -66,7 +68,7 @@ func serveOn(t *testing.T, laptop *namespace, prefix []string, args ...string) *
 	}
 	s.start()
 	t.Cleanup(func() {
-		s.Client.Close()
+		s.Close()
 		s.process.stop()
 		if t.Failed() {
 			t.Logf("the service says:\n%s", s.process.printed())
@@ -74,6 +76,9 @@ func serveOn(t *testing.T, laptop *namespace, prefix []string, args ...string) *
 	})
 	return s
 }
+
+// runtimeFolder is its XDG_RUNTIME_DIR.
+func (s *service) runtimeFolder() string { return filepath.Join(s.folder, "run") }
 
 // start starts the service, again after it has ended, and waits until it answers.
 func (s *service) start() {
@@ -174,7 +179,13 @@ func (s *service) socks(target string) (net.Conn, error) {
 // forward makes the SOCKS library dial on the laptop.
 type forward struct{ s *service }
 
-func (f forward) Dial(network, address string) (net.Conn, error) { return f.s.stream() }
+func (f forward) Dial(network, address string) (net.Conn, error) {
+	c, err := f.s.stream()
+	if err == nil {
+		err = c.SetDeadline(time.Now().Add(time.Minute)) // no test waits for longer
+	}
+	return c, err
+}
 
 // get fetches a page through the listener and returns its size.
 func (s *service) get(path string) (int64, error) {
@@ -205,6 +216,23 @@ func (s *service) mustGet() {
 	if n, err := s.get("/"); err != nil || n != int64(len(indexPage)) {
 		s.t.Fatalf("the page: %d bytes, %v", n, err)
 	}
+}
+
+// listener is the inode of the listening socket, which another socket never has.
+func (s *service) listener() string {
+	s.t.Helper()
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", s.state().PID))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 9 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", backend.DefaultPort)) && f[3] == "0A" { // TCP_LISTEN
+			return f[9]
+		}
+	}
+	s.t.Fatal("nothing listens on 1080")
+	return ""
 }
 
 // terminate asks the service to end, and returns its exit code and how long that took.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -32,56 +33,48 @@ type endpoint func(*http.Request) (any, error)
 
 // NewHandler serves b.
 func NewHandler(b backend.Backend) http.Handler {
-	routes := map[string]map[string]endpoint{
+	routes := map[string]map[string]http.HandlerFunc{
 		pathProxy: {
-			http.MethodGet:    func(r *http.Request) (any, error) { return validAddresses(r, b) },
-			http.MethodPost:   func(r *http.Request) (any, error) { return connect(r, b) },
-			http.MethodDelete: func(r *http.Request) (any, error) { return nil, b.Disconnect(r.Context()) },
+			http.MethodGet:    answered(func(r *http.Request) (any, error) { return validAddresses(r, b) }),
+			http.MethodPost:   answered(func(r *http.Request) (any, error) { return connect(r, b) }),
+			http.MethodDelete: answered(func(r *http.Request) (any, error) { return nil, b.Disconnect(r.Context()) }),
 		},
 		pathProbe: {
-			http.MethodGet:    func(r *http.Request) (any, error) { return nil, b.StartProbe(r.Context()) },
-			http.MethodPost:   func(r *http.Request) (any, error) { return nil, b.ProbeNow(r.Context()) },
-			http.MethodDelete: func(r *http.Request) (any, error) { return nil, b.StopProbe(r.Context()) },
+			http.MethodGet:    answered(func(r *http.Request) (any, error) { return nil, b.StartProbe(r.Context()) }),
+			http.MethodPost:   answered(func(r *http.Request) (any, error) { return nil, b.ProbeNow(r.Context()) }),
+			http.MethodDelete: answered(func(r *http.Request) (any, error) { return nil, b.StopProbe(r.Context()) }),
 		},
-		pathState: {
-			http.MethodGet: func(r *http.Request) (any, error) { return b.State(r.Context()) },
-		},
-		pathPeers: {
-			http.MethodGet: func(r *http.Request) (any, error) { return b.Peers(r.Context()) },
-		},
+		pathState: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.State(r.Context()) })},
+		pathPeers: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.Peers(r.Context()) })},
+		pathWatch: {http.MethodGet: func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) }},
 	}
-	mux := http.NewServeMux()
-	for path, methods := range routes {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { serve(w, r, methods) })
-	}
-	mux.HandleFunc("GET "+pathWatch, func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "there is nothing at this path")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods, known := routes[r.URL.Path]
+		switch answer := methods[r.Method]; {
+		case !known:
+			refuse(w, http.StatusNotFound, "there is nothing at this path")
+		case answer == nil:
+			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+			refuse(w, http.StatusMethodNotAllowed, "this path does not take "+r.Method)
+		default:
+			answer(w, r)
+		}
 	})
-	return mux
 }
 
-func serve(w http.ResponseWriter, r *http.Request, methods map[string]endpoint) {
-	answer, ok := methods[r.Method]
-	if !ok {
-		var allowed []string
-		for method := range methods {
-			allowed = append(allowed, method)
+// answered sends what answer returns.
+func answered(answer endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		value, err := answer(r)
+		switch {
+		case err != nil:
+			writeError(w, err)
+		case value == nil:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			writeJSON(w, http.StatusOK, value)
 		}
-		slices.Sort(allowed)
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		refuse(w, http.StatusMethodNotAllowed, "this path does not take "+r.Method)
-		return
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	value, err := answer(r)
-	switch {
-	case err != nil:
-		writeError(w, err)
-	case value == nil:
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		writeJSON(w, http.StatusOK, value)
 	}
 }
 

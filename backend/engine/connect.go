@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -59,7 +60,19 @@ func (e *Engine) Connect(ctx context.Context, remote netip.AddrPort) (netip.Addr
 	case <-t.done:
 		return t.got, t.err
 	case <-ctx.Done():
+		e.do(e.ctx, func() { e.giveUp(t) })
 		return netip.AddrPort{}, ctx.Err()
+	}
+}
+
+// giveUp stops the task because nobody waits for it any more.
+func (e *Engine) giveUp(t *connecting) {
+	if e.connecting != t {
+		return // it is done, or another took its place
+	}
+	e.stopConnecting()
+	if e.forwarding != nil && !e.forwarding.isReady {
+		e.stopForwarding()
 	}
 }
 
@@ -107,10 +120,14 @@ func (e *Engine) step(t *connecting, f func()) error {
 			f()
 		}
 	})
-	if err == nil && !current {
-		err = backend.ErrSuperseded
+	switch {
+	case err != nil:
+		return errStopped
+	case !current:
+		return backend.ErrSuperseded
+	default:
+		return nil
 	}
-	return err
 }
 
 // connect is the task itself.
@@ -146,8 +163,9 @@ func (e *Engine) settle(t *connecting, addr netip.AddrPort, err error) {
 }
 
 func asError(err error) *backend.Error {
-	if e, ok := err.(*backend.Error); ok {
-		return e
+	var known *backend.Error
+	if errors.As(err, &known) {
+		return known
 	}
 	return &backend.Error{Code: backend.Internal, Message: err.Error()}
 }
@@ -268,7 +286,7 @@ func (e *Engine) serve(f *forwarding) {
 		e.Log.Info("listening", "address", f.Addr(), "reached", reached)
 	})
 	err := f.Serve()
-	if err == net.ErrClosed {
+	if errors.Is(err, net.ErrClosed) {
 		return
 	}
 	e.do(e.ctx, func() {

@@ -39,7 +39,8 @@ type Config struct {
 	// Memory is the last command of the service before this one, to be done
 	// again; zero: none.
 	Memory settings.Memory
-	// Remember keeps the last command; nil: it is forgotten.
+	// Remember keeps each command that changes what Memory is to be; nil: it is
+	// forgotten.
 	Remember func(settings.Memory) error
 
 	// Dial makes all outgoing connections; nil: that of a zero [net.Dialer].
@@ -184,7 +185,7 @@ func (e *Engine) phase() backend.Phase {
 	switch {
 	case e.forwarding != nil && e.forwarding.isReady:
 		return backend.Connected
-	case e.forwarding != nil, e.connecting != nil, e.recalling:
+	case e.forwarding != nil, e.connecting != nil, e.recalling && e.probing != nil:
 		return backend.Connecting
 	default:
 		return backend.Disconnected

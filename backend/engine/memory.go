@@ -31,10 +31,6 @@ func remoteName(remote netip.AddrPort) string {
 // remember hands the last command to saveMemories, in place of an older one
 // that still waits there.
 func (e *Engine) remember(m settings.Memory) {
-	if m == e.Memory {
-		return
-	}
-	e.Memory = m
 	select {
 	case <-e.saves:
 	default:

@@ -15,7 +15,7 @@ type checking struct{ cancel context.CancelFunc }
 
 // dialled hears of each dial of the remote, on the stream's goroutine.
 func (e *Engine) dialled(remote netip.AddrPort, err error) {
-	suspicious := false
+	var suspicious bool
 	if err != nil {
 		suspicious = e.fails.Add(1) == suspectAfter
 	} else {

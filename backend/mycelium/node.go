@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"mycoproxy/backend"
 )
 
 const (
@@ -143,13 +144,7 @@ func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, troubles *pro
 
 // known lists the addresses of the subnets, those of this machine left out.
 func (n *Node) known(subnets []netip.Prefix) []netip.Addr {
-	local := map[netip.Addr]bool{}
-	interfaces, _ := net.InterfaceAddrs()
-	for _, a := range interfaces {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			local[p.Addr()] = true
-		}
-	}
+	local := backend.LocalAddresses()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	peers := make([]netip.Addr, 0, len(subnets))

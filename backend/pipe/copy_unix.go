@@ -14,9 +14,8 @@ const bufferSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// copyBytes copies from src to dst until src ends (nil) or either fails. It
-// takes a buffer only once there is something to read, so that an idle stream
-// holds none.
+// copyBytes copies from src to dst until src ends (nil) or either fails. A
+// stream that waits for something to read holds no buffer.
 func copyBytes(dst, src net.Conn, count *atomic.Int64) error {
 	tcp, ok := src.(*net.TCPConn)
 	if !ok {

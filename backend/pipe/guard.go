@@ -1,7 +1,6 @@
 package pipe
 
 import (
-	"net"
 	"net/netip"
 
 	"mycoproxy/backend"
@@ -19,22 +18,8 @@ func serves(share backend.Share, source, local netip.Addr) bool {
 	case share == backend.ShareLAN && (source.IsPrivate() || source.IsLinkLocalUnicast()):
 		return true // no overlay address is in these ranges
 	default:
-		return isOwn(source)
+		return backend.LocalAddresses()[source]
 	}
-}
-
-// isOwn reports whether an interface of this machine has the address.
-func isOwn(addr netip.Addr) bool {
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, i := range interfaces {
-		if p, err := netip.ParsePrefix(i.String()); err == nil && p.Addr().Unmap() == addr {
-			return true
-		}
-	}
-	return false
 }
 
 // Listens reports whether a listener on listen would take connections to addr,
@@ -47,5 +32,5 @@ func Listens(listen, addr netip.AddrPort) bool {
 	if !listen.Addr().IsUnspecified() {
 		return listen.Addr().Unmap() == ip
 	}
-	return ip.IsLoopback() || ip.IsUnspecified() || isOwn(ip)
+	return ip.IsLoopback() || ip.IsUnspecified() || backend.LocalAddresses()[ip]
 }

@@ -68,7 +68,7 @@ func start(t testing.TB, remote netip.AddrPort, options Options) *Forwarder {
 	go func() { served <- f.Serve() }()
 	t.Cleanup(func() {
 		f.Close()
-		if err := <-served; err != net.ErrClosed {
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
 		f.Wait()
@@ -355,7 +355,7 @@ func TestDialTimeout(t *testing.T) {
 		})
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
-		if _, err := connect(t, &n, loopback).Read(make([]byte, 1)); err != io.EOF {
+		if _, err := connect(t, &n, loopback).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the client saw %v", err)
 		}
 		if took != dialTimeout {
@@ -479,7 +479,7 @@ func TestRefusedSources(t *testing.T) {
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
 		for range 90 {
-			if _, err := connect(t, &n, elsewhere).Read(make([]byte, 1)); err != io.EOF {
+			if _, err := connect(t, &n, elsewhere).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("the client saw %v", err)
 			}
 			time.Sleep(time.Second)

@@ -2,6 +2,7 @@ package pipe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -66,11 +67,12 @@ func (f *Forwarder) dialRemote() (net.Conn, *target) {
 // forward copies one direction until its end, and passes that on. It is a
 // named function so that a goroutine dump reads well.
 func forward(dst, src net.Conn, count *atomic.Int64) {
-	if err := copyBytes(dst, src, count); err == nil {
+	err := copyBytes(dst, src, count)
+	if err == nil {
 		err = closeWrite(dst)
-		if err == nil {
-			return
-		}
+	}
+	if err == nil {
+		return
 	}
 	waitSent(dst)
 	reset(dst)
@@ -118,7 +120,7 @@ func copyBuffered(dst, src net.Conn, count *atomic.Int64) error {
 			count.Add(int64(n))
 		}
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err

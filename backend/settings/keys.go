@@ -5,19 +5,16 @@ import (
 	"strings"
 )
 
-// Key describes one setting.
-type Key struct {
-	Name    string
-	Default string   // as config.toml would have it
-	Doc     []string // lines for people
-
-	field func(*Settings) any
+// key describes one setting.
+type key struct {
+	name     string
+	standard string   // its default, as config.toml would have it
+	doc      []string // lines for people
+	field    func(*Settings) any
 }
 
-// Keys returns all settings, in the order in which to show them.
-func Keys() []Key { return keys }
-
-var keys = []Key{
+// keys are all settings, in the order in which to show them.
+var keys = []key{
 	{"node", `"http://127.0.0.1:8989"`, []string{
 		"The HTTP API of your Mycelium node, which knows the routes.",
 		`Empty ("") if there is no node: then only the peers below are scanned.`,
@@ -60,10 +57,10 @@ func Example() string {
 		"# flags beat this file. A running service reads it when it starts.\n")
 	for _, k := range keys {
 		b.WriteString("\n")
-		for _, line := range k.Doc {
+		for _, line := range k.doc {
 			b.WriteString("# " + line + "\n")
 		}
-		fmt.Fprintf(&b, "#%s = %s\n", k.Name, k.Default)
+		fmt.Fprintf(&b, "#%s = %s\n", k.name, k.standard)
 	}
 	return b.String()
 }

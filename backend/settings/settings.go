@@ -45,22 +45,23 @@ func Default() Settings {
 	}
 }
 
-// EnvPrefix, with the key's name in capitals after it, is the environment
-// variable of a key.
+// EnvPrefix is what the environment variable of each key begins with; the key's
+// name in capitals follows.
 const EnvPrefix = "MYCOPROXY_"
 
 // Load reads the settings from the file, which need not exist, and from the
-// environment, which beats it. Its errors name the file, the line and the key,
+// environment, which beats it; a variable that is set and empty counts, too. Its
+// errors name the file, the line and the key,
 // or the variable.
-func Load(file string, getenv func(string) string) (Settings, error) {
+func Load(file string, lookupEnv func(string) (string, bool)) (Settings, error) {
 	s := Default()
 	if err := s.read(file); err != nil {
 		return Settings{}, err
 	}
 	for _, k := range keys {
-		variable := EnvPrefix + strings.ToUpper(k.Name)
-		if value := getenv(variable); value != "" {
-			if err := s.Set(k.Name, value); err != nil {
+		variable := EnvPrefix + strings.ToUpper(k.name)
+		if value, set := lookupEnv(variable); set {
+			if err := s.Set(k.name, value); err != nil {
 				return Settings{}, fmt.Errorf("%s: %w", variable, err)
 			}
 		}
@@ -72,7 +73,7 @@ func Load(file string, getenv func(string) string) (Settings, error) {
 // command line has; several peers are parted by commas.
 func (s *Settings) Set(name, text string) error {
 	for _, k := range keys {
-		if k.Name == name {
+		if k.name == name {
 			return setText(k.field(s), text)
 		}
 	}
@@ -137,6 +138,10 @@ func setText(field any, text string) error {
 		return nil
 	case *[]Peer:
 		list := []Peer{}
+		if text == "" {
+			*f = list
+			return nil
+		}
 		for part := range strings.SplitSeq(text, ",") {
 			var p Peer
 			if err := p.UnmarshalText([]byte(strings.TrimSpace(part))); err != nil {

@@ -11,7 +11,15 @@ import (
 	"mycoproxy/backend"
 )
 
-func noEnv(string) string { return "" }
+// env is an environment to look things up in.
+type env map[string]string
+
+func (e env) lookup(name string) (string, bool) {
+	value, ok := e[name]
+	return value, ok
+}
+
+func noEnv(string) (string, bool) { return "", false }
 
 func write(t testing.TB, content string) string {
 	t.Helper()
@@ -78,7 +86,7 @@ api = "127.0.0.1:8995"
 	if s, err := Load(file, noEnv); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("the file sets %+v, %v", s, err)
 	}
-	env := map[string]string{
+	all := env{
 		"MYCOPROXY_NODE":          "http://[::1]:8989/",
 		"MYCOPROXY_PEERS":         "407::2, 407::3",
 		"MYCOPROXY_PROBE":         "true",
@@ -98,8 +106,13 @@ api = "127.0.0.1:8995"
 		Reconnect: true, Warm: true, Notifications: true,
 		API: API{netip.MustParseAddrPort("[::1]:8996")},
 	}
-	if s, err := Load(file, func(v string) string { return env[v] }); err != nil || !reflect.DeepEqual(s, want) {
+	if s, err := Load(file, all.lookup); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("the environment sets %+v, %v", s, err)
+	}
+	// What may be empty can be emptied.
+	none := env{"MYCOPROXY_NODE": "", "MYCOPROXY_PEERS": "", "MYCOPROXY_API": ""}
+	if s, err := Load(file, none.lookup); err != nil || s.Node != (NodeURL{}) || len(s.Peers) != 0 || s.API.IsValid() {
+		t.Errorf("the empty environment sets %+v, %v", s, err)
 	}
 }
 
@@ -128,9 +141,9 @@ func TestBadSettingsNameTheirPlace(t *testing.T) {
 		}
 	}
 	for variable, value := range map[string]string{
-		"MYCOPROXY_PROBE": "perhaps", "MYCOPROXY_SHARE": "x", "MYCOPROXY_PEERS": "407::1,", "MYCOPROXY_LISTEN": "[fe80::1%eth0]:1",
+		"MYCOPROXY_PROBE": "perhaps", "MYCOPROXY_SHARE": "x", "MYCOPROXY_PEERS": "407::1,", "MYCOPROXY_LISTEN": "[fe80::1%eth0]:1", "MYCOPROXY_WARM": "",
 	} {
-		_, err := Load("none", func(v string) string { return map[string]string{variable: value}[v] })
+		_, err := Load("none", env{variable: value}.lookup)
 		if err == nil || !strings.HasPrefix(err.Error(), variable+": ") {
 			t.Errorf("%s=%s gives %v", variable, value, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,10 +40,10 @@ func connect(ctx context.Context, c *cobra.Command, b backend.Backend, args []st
 	if err != nil {
 		return err
 	}
-	if !backend.Overlay.Contains(got.Addr()) {
-		fmt.Fprintf(c.ErrOrStderr(), "mycoproxy: %s is not an overlay address\n", got.Addr())
-	}
 	fmt.Fprintf(c.OutOrStdout(), "connected to %s\n", got)
+	if remote.IsValid() && !backend.Overlay.Contains(remote.Addr()) {
+		fmt.Fprintf(c.OutOrStdout(), "note: %s is not an overlay address\n", remote.Addr())
+	}
 	state, err := b.State(ctx)
 	if err != nil || state.Listen == nil {
 		return err
@@ -53,16 +52,8 @@ func connect(ctx context.Context, c *cobra.Command, b backend.Backend, args []st
 		fmt.Fprintf(c.ErrOrStderr(), "mycoproxy: the listener on %s cannot be reached over 127.0.0.1 or ::1\n", state.Listen.Address)
 		return nil
 	}
-	fmt.Fprintf(c.OutOrStdout(), "applications: SOCKS5 proxy at %s\n", joined(state.Listen.Reached, " or "))
+	fmt.Fprintf(c.OutOrStdout(), "applications: SOCKS5 proxy at %s\n", backend.JoinAddresses(state.Listen.Reached, " or "))
 	return nil
-}
-
-func joined(addrs []netip.AddrPort, separator string) string {
-	var list []string
-	for _, a := range addrs {
-		list = append(list, a.String())
-	}
-	return strings.Join(list, separator)
 }
 
 // completeProxies offers the proxies that the running service knows.
@@ -92,30 +83,4 @@ func newDisconnect() *cobra.Command {
 			return nil
 		}),
 	}
-}
-
-func newProbe() *cobra.Command {
-	probe := &cobra.Command{Use: "probe", Short: "Look for proxies, or stop looking", Args: subcommandOnly, RunE: needSubcommand}
-	for _, sub := range []struct {
-		name, short, done string
-		do                func(backend.Backend, context.Context) error
-	}{
-		{"start", "Turn probing on: a scan now, and one every minute", "probing is on", backend.Backend.StartProbe},
-		{"stop", "Turn probing off", "probing is off", backend.Backend.StopProbe},
-		{"now", "Scan now", "scanning", backend.Backend.ProbeNow},
-	} {
-		probe.AddCommand(&cobra.Command{
-			Use:   sub.name,
-			Short: sub.short,
-			Args:  noArgs,
-			RunE: withService(func(ctx context.Context, c *cobra.Command, b backend.Backend, _ []string) error {
-				if err := sub.do(b, ctx); err != nil {
-					return err
-				}
-				fmt.Fprintln(c.OutOrStdout(), sub.done)
-				return nil
-			}),
-		})
-	}
-	return probe
 }

@@ -57,7 +57,7 @@ func writeTable(out io.Writer, list []backend.Proxy, now time.Time) error {
 		if !p.LastSeen.IsZero() {
 			seen = ago(p.LastSeen, now)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Address, p.Verdict, roundTrip(p), seen)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Address, p.Verdict, p.RTT, seen)
 	}
 	t.Flush()
 	i := 0
@@ -80,16 +80,4 @@ var colours = map[backend.Verdict]*color.Color{
 	backend.NotAProxy:    color.New(color.Faint),
 	backend.NotListening: color.New(color.Faint),
 	backend.Unknown:      color.New(color.Faint),
-}
-
-// roundTrip is the time that the proxy took to answer.
-func roundTrip(p backend.Proxy) string {
-	if p.RTT == 0 {
-		return "-"
-	}
-	ms := float64(time.Duration(p.RTT).Microseconds()) / 1000
-	if ms < 10 {
-		return fmt.Sprintf("%.1f ms", ms)
-	}
-	return fmt.Sprintf("%.0f ms", ms)
 }

@@ -3,8 +3,8 @@
 //
 // Messages keep to these rules: what was asked for goes to standard output;
 // errors go to standard error as "mycoproxy: what went wrong", with a hint on
-// the next line where there is one; nothing is said of what went as expected
-// unless it was asked for. The exit code is one of exits.
+// the next line where there is one; a command that changes something says in a
+// line what it did. The exit code is one of those below.
 package main
 
 import (

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -43,12 +45,7 @@ func TestScripts(t *testing.T) {
 				go server.Serve(l)
 				e.Setenv(name, l.Addr().String())
 			}
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
-			}
-			l.Close()
-			e.Setenv("NOBODY", l.Addr().String())
+			e.Setenv("NOBODY", "127.0.0.1:1") // no system gives this port to whoever asks for any
 			for _, name := range []string{"RUNTIME_DIR", "CONFIG_HOME", "STATE_HOME"} {
 				folder := filepath.Join(e.WorkDir, "xdg", name)
 				if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -71,7 +68,8 @@ func exit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	code := 0
 	err := ts.Exec("mycoproxy", args[1:]...)
-	if failed, ok := err.(*exec.ExitError); ok {
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
 		code = failed.ExitCode()
 	} else if err != nil {
 		ts.Fatalf("%v", err)
@@ -81,17 +79,19 @@ func exit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until runs a command again and again until it succeeds, for ten seconds at most.
+// until runs a command again and again until it succeeds and its output
+// matches, for ten seconds at most: until PATTERN COMMAND...
 func until(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: until command...")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until pattern command...")
 	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		err := ts.Exec(args[0], args[1:]...)
-		if err == nil {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
-		if _, failed := err.(*exec.ExitError); !failed || time.Now().After(end) {
+		if time.Now().After(end) {
 			ts.Fatalf("%v: %v", args, err)
 		}
 	}

@@ -41,6 +41,11 @@ func newRoot() *cobra.Command {
 		newServe(), newStatus(), newList(), newConnect(), newDisconnect(), newProbe(), newConfig(), newDemo(), newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = subcommandOnly, needSubcommand
+		}
+	}
 	return root
 }
 
@@ -84,7 +89,7 @@ func withService(f func(context.Context, *cobra.Command, backend.Backend, []stri
 }
 
 func loadSettings() (settings.Settings, error) {
-	return settings.Load(settings.ConfigFile(), os.Getenv)
+	return settings.Load(settings.ConfigFile(), os.LookupEnv)
 }
 
 func noArgs(c *cobra.Command, args []string) error {

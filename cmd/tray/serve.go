@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"mycoproxy/backend/control"
 	"mycoproxy/backend/engine"
 	"mycoproxy/backend/mycelium"
+	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/settings"
 )
 
@@ -53,7 +53,7 @@ func newServe() *cobra.Command {
 				return usageError{fmt.Errorf("--peer: %w", err)}
 			}
 		}
-		return serve(c.Context(), s, newLog(c.ErrOrStderr(), verbose))
+		return serve(c.Context(), s, c.ErrOrStderr(), verbose)
 	}
 	return c
 }
@@ -70,6 +70,7 @@ func newLog(stderr io.Writer, verbose bool) *slog.Logger {
 	if verbose {
 		level = slog.LevelDebug
 	}
+	os.MkdirAll(settings.StateFolder(), 0o700) // if it fails, so does the write below
 	file := &lumberjack.Logger{Filename: settings.LogFile(), MaxSize: logSize, MaxBackups: logFiles}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(stderr, file), &slog.HandlerOptions{Level: level}))
 	if _, err := file.Write(nil); err != nil {
@@ -79,7 +80,7 @@ func newLog(stderr io.Writer, verbose bool) *slog.Logger {
 }
 
 // serve runs the service until ctx is done.
-func serve(ctx context.Context, s settings.Settings, log *slog.Logger) error {
+func serve(ctx context.Context, s settings.Settings, stderr io.Writer, verbose bool) error {
 	socket, err := control.Listen(settings.ControlFolder())
 	if errors.Is(err, control.ErrAlreadyRunning) {
 		return alreadyRunning(ctx)
@@ -88,14 +89,15 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger) error {
 		return fmt.Errorf("open the control socket: %w", err)
 	}
 	defer socket.Close()
+	log := newLog(stderr, verbose) // not before it is sure that no other service writes there
 	group, ctx := errgroup.WithContext(ctx)
 	e, done := newEngine(s, log)
 	defer done()
 	handler := control.NewHandler(e)
 	if s.API.IsValid() {
-		l, err := net.Listen("tcp", s.API.String())
+		l, err := pipe.Bind(s.API.AddrPort)
 		if err != nil {
-			return fmt.Errorf("open the API: %w", err)
+			return pipe.Explain(s.API.AddrPort, err)
 		}
 		log.Info("the API is open", "address", l.Addr())
 		group.Go(func() error { return control.ServeLoopback(ctx, l, handler, log) })
@@ -144,11 +146,10 @@ func newEngine(s settings.Settings, log *slog.Logger) (e *engine.Engine, done fu
 		done = node.Close
 	}
 	if s.Reconnect {
-		memory, err := settings.LoadMemory(folder)
-		if err != nil {
+		var err error
+		if config.Memory, err = settings.LoadMemory(folder); err != nil {
 			log.Warn("starting without the last command", "error", err)
 		}
-		config.Memory = memory
 	}
 	return engine.New(config), done
 }

@@ -67,7 +67,7 @@ func writeJSON(out io.Writer, value any) error {
 
 // statusLine is the state in one line.
 func statusLine(s backend.State) string {
-	parts := []string{connection(s)}
+	parts := []string{connection(s, false)}
 	if s.Error != nil {
 		parts = append(parts, s.Error.Message)
 	}
@@ -85,15 +85,17 @@ func statusLine(s backend.State) string {
 	return strings.Join(parts, "; ")
 }
 
-// connection tells of phase and remote.
-func connection(s backend.State) string {
+// connection tells of phase and remote, with its round-trip time or without.
+func connection(s backend.State, rtt bool) string {
 	if s.Remote == nil {
 		return s.Phase.String()
 	}
 	how := s.Remote.Mode.String()
 	for _, p := range s.Proxies {
 		if p.Address == s.Remote.Address {
-			how += ", " + roundTrip(p)
+			if rtt {
+				how += ", " + p.RTT.String()
+			}
 			if p.Verdict == backend.AuthRequired {
 				how += ", needs a password"
 			}
@@ -111,7 +113,7 @@ func statusText(s backend.State, now time.Time) string {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("state", "%s", connection(s))
+	row("state", "%s", connection(s, true))
 	if s.Remote != nil {
 		row("since", "%s (%s)", s.Remote.Since.Local().Format(time.DateTime), ago(s.Remote.Since, now))
 	}
@@ -121,7 +123,7 @@ func statusText(s backend.State, now time.Time) string {
 	if l := s.Listen; l != nil {
 		reached := "it cannot be reached from this machine"
 		if len(l.Reached) > 0 {
-			reached = "reached at " + joined(l.Reached, " and ")
+			reached = "reached at " + backend.JoinAddresses(l.Reached, " and ")
 		}
 		row("listen", "%s, %s; share is %s", l.Address, reached, l.Share)
 	}
