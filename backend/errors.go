@@ -48,7 +48,7 @@ var (
 )
 
 // IsLocal reports whether a network call failed for want of something on this
-// machine, descriptors or memory or ports, which says nothing of the other side.
+// machine, descriptors or memory, which says nothing of the other side.
 func IsLocal(err error) bool {
 	return slices.ContainsFunc(localErrors, func(local error) bool { return errors.Is(err, local) })
 }

@@ -2,4 +2,4 @@ package backend
 
 import "golang.org/x/sys/windows"
 
-var localErrors = []error{windows.WSAEMFILE, windows.WSAENOBUFS, windows.WSAEADDRNOTAVAIL}
+var localErrors = []error{windows.WSAEMFILE, windows.WSAENOBUFS}

@@ -19,7 +19,8 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	maxLine     = 16 << 20 // bytes of one snapshot
+	callTimeout = 10 * time.Second // of all but connect, which waits for proxies, and watch
+	maxLine     = 16 << 20         // bytes of one snapshot
 )
 
 // Client is the [backend.Backend] of the service that has the control socket.
@@ -49,12 +50,12 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // State implements [backend.Backend].
 func (c *Client) State(ctx context.Context) (s backend.State, err error) {
-	return s, c.call(ctx, http.MethodGet, pathState, nil, &s)
+	return s, c.call(ctx, http.MethodGet, pathState, &s)
 }
 
 // Peers implements [backend.Backend].
 func (c *Client) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
-	return peers, c.call(ctx, http.MethodGet, pathPeers, nil, &peers)
+	return peers, c.call(ctx, http.MethodGet, pathPeers, &peers)
 }
 
 // Connect implements [backend.Backend].
@@ -65,27 +66,27 @@ func (c *Client) Connect(ctx context.Context, remote netip.AddrPort) (got netip.
 	if remote.IsValid() {
 		body.Remote = &remote
 	}
-	return got, c.call(ctx, http.MethodPost, pathProxy, body, &got)
+	return got, c.exchange(ctx, http.MethodPost, pathProxy, body, &got)
 }
 
 // Disconnect implements [backend.Backend].
 func (c *Client) Disconnect(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, pathProxy, nil, nil)
+	return c.call(ctx, http.MethodDelete, pathProxy, nil)
 }
 
 // StartProbe implements [backend.Backend].
 func (c *Client) StartProbe(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, pathProbe, nil, nil)
+	return c.call(ctx, http.MethodGet, pathProbe, nil)
 }
 
 // StopProbe implements [backend.Backend].
 func (c *Client) StopProbe(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, pathProbe, nil, nil)
+	return c.call(ctx, http.MethodDelete, pathProbe, nil)
 }
 
 // ProbeNow implements [backend.Backend].
 func (c *Client) ProbeNow(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, pathProbe, nil, nil)
+	return c.call(ctx, http.MethodPost, pathProbe, nil)
 }
 
 // Watch implements [backend.Backend].
@@ -110,8 +111,19 @@ func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 	return backend.ErrNotRunning // it has ended
 }
 
-// call sends a request and reads the answer into out; nil: it is of no interest.
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+// call is an exchange without a body that a service in good health answers at once.
+func (c *Client) call(ctx context.Context, method, path string, out any) error {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := c.exchange(limited, method, path, nil, out)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The service does not answer within %v", callTimeout)}
+	}
+	return err
+}
+
+// exchange sends a request and reads the answer into out; nil: it is of no interest.
+func (c *Client) exchange(ctx context.Context, method, path string, in, out any) error {
 	response, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err
@@ -143,10 +155,14 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	response, err := c.http.Do(request)
 	if err != nil {
 		var known *backend.Error
-		if errors.As(err, &known) {
+		switch {
+		case errors.As(err, &known):
 			return nil, known
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		default:
+			return nil, backend.ErrNotRunning // it ended before it answered
 		}
-		return nil, err
 	}
 	if response.StatusCode < 300 {
 		return response, nil

@@ -83,7 +83,7 @@ var example = backend.State{
 func start(t *testing.T, b backend.Backend) (folder string, c *Client, stop func()) {
 	t.Helper()
 	folder = shortFolder(t)
-	l, err := Listen(folder)
+	l, release, err := Listen(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,7 @@ func start(t *testing.T, b backend.Backend) (folder string, c *Client, stop func
 			t.Errorf("Serve ended with %v after %v", err, time.Since(began))
 		}
 		c.Close()
+		release()
 	}
 	t.Cleanup(stop)
 	return folder, c, stop

@@ -24,35 +24,35 @@ const (
 
 // Listen makes the control socket in folder, which it makes too. Another
 // service that has it gives [ErrAlreadyRunning]; a socket that a dead one left
-// is replaced.
-func Listen(folder string) (net.Listener, error) {
+// is replaced. No other service can have it before release is called, even if
+// the listener is closed.
+func Listen(folder string) (l net.Listener, release func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := os.Chmod(folder, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	path := filepath.Join(folder, socketName)
 	if len(path) > maxPath {
-		return nil, fmt.Errorf("the path of the control socket is longer than %d bytes: %s", maxPath, path)
+		return nil, nil, fmt.Errorf("the path of the control socket is longer than %d bytes: %s", maxPath, path)
 	}
 	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		if err == unix.EWOULDBLOCK {
-			return nil, ErrAlreadyRunning
-		}
-		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrAlreadyRunning
 	}
-	l, err := listenAt(path)
+	if err == nil {
+		l, err = listenAt(path)
+	}
 	if err != nil {
 		lock.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return &lockedListener{l, lock}, nil
+	return l, func() { lock.Close() }, nil
 }
 
 func listenAt(path string) (net.Listener, error) {
@@ -68,18 +68,6 @@ func listenAt(path string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-// lockedListener gives the lock back when it is closed.
-type lockedListener struct {
-	net.Listener
-	lock *os.File
-}
-
-func (l *lockedListener) Close() error {
-	err := l.Listener.Close()
-	l.lock.Close()
-	return err
 }
 
 func dial(ctx context.Context, folder string) (net.Conn, error) {

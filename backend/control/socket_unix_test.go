@@ -13,7 +13,7 @@ import (
 
 func TestOneServiceAUser(t *testing.T) {
 	folder, c, stop := start(t, &fake{state: example})
-	if _, err := Listen(folder); !errors.Is(err, ErrAlreadyRunning) {
+	if _, _, err := Listen(folder); !errors.Is(err, ErrAlreadyRunning) {
 		t.Errorf("a second service: %v", err)
 	}
 	if _, err := c.State(t.Context()); err != nil {
@@ -25,21 +25,26 @@ func TestOneServiceAUser(t *testing.T) {
 		}
 	}
 	stop()
-	l, err := Listen(folder)
+	l, release, err := Listen(folder)
 	if err != nil {
 		t.Fatalf("after it ended: %v", err)
 	}
 	// One that was killed leaves its socket, but not its lock.
-	l.(*lockedListener).Listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
+	if _, _, err := Listen(folder); !errors.Is(err, ErrAlreadyRunning) {
+		t.Errorf("after the socket is closed, before the release: %v", err)
+	}
+	release()
 	if _, err := os.Stat(filepath.Join(folder, socketName)); err != nil {
 		t.Fatal("no stale socket to replace")
 	}
-	if l, err = Listen(folder); err != nil {
+	if l, release, err = Listen(folder); err != nil {
 		t.Fatalf("beside a stale socket: %v", err)
 	}
 	l.Close()
-	if _, err := Listen(filepath.Join(folder, strings.Repeat("long", 30))); err == nil || !strings.Contains(err.Error(), "longer than") {
+	release()
+	if _, _, err := Listen(filepath.Join(folder, strings.Repeat("long", 30))); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("a path that is too long: %v", err)
 	}
 }

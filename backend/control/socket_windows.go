@@ -12,17 +12,17 @@ import (
 
 // Listen makes the control pipe. Its name holds the user's SID, and nobody else
 // may open it; folder is not used. Another service that has it gives
-// [ErrAlreadyRunning].
-func Listen(string) (net.Listener, error) {
+// [ErrAlreadyRunning]. There is nothing to release.
+func Listen(string) (l net.Listener, release func(), err error) {
 	path, sid, err := pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	l, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "D:P(A;;GA;;;" + sid + ")"})
+	l, err = winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "D:P(A;;GA;;;" + sid + ")"})
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
-		return nil, ErrAlreadyRunning // it is made as the first of its name, or not at all
+		err = ErrAlreadyRunning // it is made as the first of its name, or not at all
 	}
-	return l, err
+	return l, func() {}, err
 }
 
 func dial(ctx context.Context, _ string) (net.Conn, error) {

@@ -78,10 +78,16 @@ func (e *Engine) giveUp(t *connecting) {
 
 // refuse is the error of connecting to the engine's own listener, or nil.
 func (e *Engine) refuse(remote netip.AddrPort) error {
-	if remote.IsValid() && pipe.Listens(e.listening(), remote) {
+	if remote.IsValid() && e.isOwn(remote) {
 		return &backend.Error{Code: backend.OwnListener, Message: fmt.Sprintf("%s is where this service itself listens", remote)}
 	}
 	return nil
+}
+
+// isOwn reports whether this service itself listens at the address.
+func (e *Engine) isOwn(addr netip.AddrPort) bool {
+	return pipe.Listens(e.listening(), addr) ||
+		slices.ContainsFunc(e.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr) })
 }
 
 // listening is the address of the listener, bound or to be bound.

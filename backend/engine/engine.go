@@ -23,6 +23,8 @@ type Config struct {
 
 	// Listen is the address to bind when connected.
 	Listen netip.AddrPort
+	// Own are other addresses on which this service listens: never a remote.
+	Own []netip.AddrPort
 	// Share is whom the listener serves; zero: this machine only.
 	Share backend.Share
 
@@ -117,12 +119,12 @@ func (e *Engine) Run(ctx context.Context) {
 		select {
 		case call := <-e.calls:
 			call()
-			e.publish()
 		case <-ctx.Done():
 		}
 	}
 	close(e.quit)
 	close(e.saves)
+	e.probing, e.connecting, e.recalling = nil, nil, false
 	e.stopForwarding()
 	e.tasks.Wait()
 	e.publish()
@@ -130,11 +132,11 @@ func (e *Engine) Run(ctx context.Context) {
 
 var errStopped = &backend.Error{Code: backend.NotRunning, Message: "The service is stopping"}
 
-// do runs f on the loop and returns when it has run.
+// do runs f on the loop and returns when it has run and what it changed can be seen.
 func (e *Engine) do(ctx context.Context, f func()) error {
 	ran := make(chan struct{})
 	select {
-	case e.calls <- func() { defer close(ran); f() }:
+	case e.calls <- func() { defer close(ran); f(); e.publish() }:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-e.quit:

@@ -235,6 +235,31 @@ func TestProbingOnAndOff(t *testing.T) {
 	})
 }
 
+// What a command changed can be seen once it has returned.
+func TestStateFollowsTheCommand(t *testing.T) {
+	inBed(t, 0, func(b *bed, c *Config) { b.net.Default = memnet.Silent }, func(t *testing.T, b *bed) {
+		now := func() backend.State { return must(b.State(t.Context())) }
+		for i := range 1000 {
+			b.StopProbe(t.Context())
+			if now().Probing.On {
+				t.Fatalf("stop %d: probing is on", i)
+			}
+			b.StartProbe(t.Context())
+			if !now().Probing.On {
+				t.Fatalf("start %d: probing is off", i)
+			}
+			b.connect(addr(1))
+			if s := now(); s.Phase != backend.Connected {
+				t.Fatalf("connect %d: %v", i, s.Phase)
+			}
+			b.Disconnect(t.Context())
+			if s := now(); s.Phase != backend.Disconnected || s.Remote != nil {
+				t.Fatalf("disconnect %d: %v", i, s.Phase)
+			}
+		}
+	})
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -323,8 +348,11 @@ func TestAuthRequiredNeverRaces(t *testing.T) {
 }
 
 func TestOwnListenerIsRefused(t *testing.T) {
-	inBed(t, 0, func(b *bed, c *Config) { c.Peers = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1080")} }, func(t *testing.T, b *bed) {
-		for _, own := range []string{"[::1]:1080", "127.0.0.1:1080", "127.8.8.8:1080"} {
+	inBed(t, 0, func(b *bed, c *Config) {
+		c.Peers = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1080"), netip.MustParseAddrPort("127.0.0.1:8995")}
+		c.Own = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8995")}
+	}, func(t *testing.T, b *bed) {
+		for _, own := range []string{"[::1]:1080", "127.0.0.1:1080", "127.8.8.8:1080", "127.0.0.1:8995"} {
 			if _, err := b.Connect(t.Context(), netip.MustParseAddrPort(own)); !errors.Is(err, &backend.Error{Code: backend.OwnListener}) {
 				t.Errorf("%s: %v", own, err)
 			}
@@ -556,9 +584,7 @@ func TestStreamTellsThatTheRemoteIsBack(t *testing.T) {
 	}, func(t *testing.T, b *bed) {
 		b.connect(addr(9))
 		b.until("not answering", 7*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
-		b.dialThrough(3)
-		time.Sleep(5 * time.Second)
-		b.dialThrough(3)
+		b.dialThrough(2)
 		b.net.Serve(addr(9), open)
 		c := b.stream()
 		c.Write([]byte{5, 1, 0})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/scan"
 )
 
@@ -174,8 +173,7 @@ func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
 	return e.table.Set(e.scannable())
 }
 
-// scannable are the user's peers, without our own listener, and the routes'.
+// scannable are the user's peers, without our own listeners, and the routes'.
 func (e *Engine) scannable() []netip.AddrPort {
-	own := func(a netip.AddrPort) bool { return pipe.Listens(e.listening(), a) }
-	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), own), e.routes...)
+	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), e.isOwn), e.routes...)
 }

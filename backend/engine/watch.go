@@ -71,11 +71,14 @@ func (e *Engine) stopChecking() {
 
 // judge takes a confirmed verdict on the remote.
 func (e *Engine) judge(v backend.Verdict) {
+	e.fails.Store(0)
 	if v == backend.Unknown {
 		return
 	}
-	e.fails.Store(0)
 	answering := alive(e.remote.Mode)(v)
+	if !answering {
+		e.fails.Store(suspectAfter) // so that the first dial that succeeds has it checked
+	}
 	if answering != e.remote.Answering {
 		e.remote.Answering = answering
 		if answering {

@@ -28,7 +28,7 @@ func (r route) prefix() (netip.Prefix, error) {
 }
 
 func parseRoutes(body []byte) (routes []route, err error) {
-	if err := json.Unmarshal(body, &routes); err != nil {
+	if json.Unmarshal(body, &routes) != nil || routes == nil {
 		return nil, errNotJSON
 	}
 	return routes, nil

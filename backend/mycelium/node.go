@@ -68,7 +68,7 @@ func (n *Node) Close() { n.http.CloseIdleConnections() }
 // itself and the addresses of this machine left out. With an error the list
 // holds what could be found all the same; it is nil only if the routes could
 // not be read. The error is a sentence that names the node. One call of the
-// node's API takes 5 seconds at most, and the first that fails is the last.
+// node's API takes 5 seconds at most, and the first without any answer is the last.
 func (n *Node) Peers(ctx context.Context) ([]netip.Addr, error) {
 	own, err := ask(ctx, n, "/api/v1/admin", parseAdmin)
 	if err != nil {
@@ -122,6 +122,9 @@ func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, troubles *pro
 			switch {
 			case errors.As(err, &status) && status == http.StatusNotFound:
 				return nil // the key has not reached the node yet
+			case errors.As(err, &status):
+				troubles.add(fmt.Errorf("route to %s: %w", subnet, status))
+				return nil
 			case errors.As(err, &answer):
 				troubles.add(fmt.Errorf("route to %s: %w", subnet, answer.err))
 				return nil

@@ -62,6 +62,10 @@ func (f *fakeNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, f.routes)
 	case strings.HasPrefix(path, "pubkey/"):
 		f.lookups.Add(1)
+		if path == "pubkey/406::" {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		if key, ok := f.keys[strings.TrimPrefix(path, "pubkey/")]; ok {
 			fmt.Fprint(w, key)
 			return
@@ -160,6 +164,7 @@ func TestSkippedRoutes(t *testing.T) {
 		"short key":         {routes: good + `,{"subnet":"403::/64","metric":1}`, keep: true, trouble: "64 hexadecimal digits"},
 		"key not hex":       {routes: good + `,{"subnet":"404::/64","metric":1}`, keep: true, trouble: "64 hexadecimal digits"},
 		"key not JSON":      {routes: good + `,{"subnet":"405::/64","metric":1}`, keep: true, trouble: "not the JSON"},
+		"500 for a key":     {routes: good + `,{"subnet":"406::/64","metric":1}`, keep: true, trouble: "route to 406::/64: answered 500"},
 		"null":              {routes: good + `,null`, keep: true, trouble: "no /64"},
 	} {
 		t.Run(name, func(t *testing.T) {

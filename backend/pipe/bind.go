@@ -28,8 +28,9 @@ func Bind(addr netip.AddrPort) (net.Listener, error) {
 	l, err := config.Listen(context.Background(), network, addr.String())
 	if err != nil && addr.Addr() == netip.IPv6Unspecified() && !inUse(err) {
 		v4 := netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
-		if l, err := config.Listen(context.Background(), "tcp4", v4.String()); err == nil {
-			return l, nil
+		l4, err4 := config.Listen(context.Background(), "tcp4", v4.String())
+		if err4 == nil || inUse(err4) {
+			return l4, err4
 		}
 	}
 	return l, err

@@ -14,20 +14,19 @@ const bufferSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// copyBytes copies from src to dst until src ends (nil) or either fails. A
-// stream that waits for something to read holds no buffer.
-func copyBytes(dst, src net.Conn, count *atomic.Int64) error {
+// copyBytes copies from src to dst until src ends, without errors, or either
+// fails. A stream that waits for something to read holds no buffer.
+func copyBytes(dst, src net.Conn, count *atomic.Int64) (readErr, writeErr error) {
 	tcp, ok := src.(*net.TCPConn)
 	if !ok {
 		return copyBuffered(dst, src, count)
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return err
+		return err, nil
 	}
 	var buffer *[bufferSize]byte
 	var n int
-	var readErr error
 	read := func(fd uintptr) (done bool) {
 		buffer = buffers.Get().(*[bufferSize]byte)
 		for {
@@ -44,20 +43,14 @@ func copyBytes(dst, src net.Conn, count *atomic.Int64) error {
 	}
 	for {
 		if err := raw.Read(read); err != nil {
-			return err
+			return err, nil
 		}
-		var writeErr error
 		if n > 0 {
 			_, writeErr = dst.Write(buffer[:n])
 		}
 		buffers.Put(buffer)
-		switch {
-		case readErr != nil:
-			return readErr
-		case n == 0:
-			return nil
-		case writeErr != nil:
-			return writeErr
+		if readErr != nil || writeErr != nil || n == 0 {
+			return readErr, writeErr
 		}
 		count.Add(int64(n))
 	}

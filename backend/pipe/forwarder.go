@@ -179,7 +179,7 @@ func (f *Forwarder) admit(conn net.Conn) {
 	f.Counters.open.Add(1)
 	f.streams.Go(func() {
 		defer f.Counters.open.Add(-1)
-		f.stream(conn)
+		f.forward(conn)
 	})
 }
 

@@ -17,6 +17,8 @@ func serves(share backend.Share, source, local netip.Addr) bool {
 		return true
 	case share == backend.ShareLAN && (source.IsPrivate() || source.IsLinkLocalUnicast()):
 		return true // no overlay address is in these ranges
+	case source.IsLinkLocalUnicast():
+		return false // on its link it may be another machine's, whatever our other links have
 	default:
 		return backend.LocalAddresses()[source]
 	}

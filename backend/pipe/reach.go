@@ -15,10 +15,11 @@ const reachTimeout = 500 * time.Millisecond
 // address, and applications would reach that one. It is to be called before
 // Serve; connections that come meanwhile are kept for it. An address that does
 // not reach costs half a second at most.
-func (f *Forwarder) Reach() (reached []netip.AddrPort) {
+func (f *Forwarder) Reach() []netip.AddrPort {
+	reached := []netip.AddrPort{}
 	l, ok := f.listener.(*net.TCPListener)
 	if !ok {
-		return nil
+		return reached
 	}
 	f.accepting.Lock()
 	defer f.accepting.Unlock()

@@ -11,29 +11,68 @@ import (
 	"mycoproxy/backend"
 )
 
-// stream forwards one connection until both directions have ended.
-func (f *Forwarder) stream(client net.Conn) {
+// stream is one accepted connection and the one dialled for it.
+type stream struct {
+	client, remote *end
+	broken         atomic.Bool // a side is gone without having ended
+}
+
+// end is one of its two connections.
+type end struct {
+	net.Conn
+	writeEnded atomic.Bool // we have ended our writing to it
+}
+
+// forward serves one accepted connection until both directions have ended.
+func (f *Forwarder) forward(client net.Conn) {
 	remote, target := f.dialRemote()
 	if remote == nil {
 		reset(client)
 		return
 	}
-	stop := context.AfterFunc(target.ctx, func() {
-		reset(client)
-		reset(remote)
-	})
-	defer func() {
-		stop()
-		client.Close()
-		remote.Close()
-	}()
+	s := &stream{client: &end{Conn: client}, remote: &end{Conn: remote}}
+	stop := context.AfterFunc(target.ctx, s.cut)
+	defer stop()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		forward(remote, client, &f.Counters.up)
+		s.copy(s.remote, s.client, &f.Counters.up)
 	}()
-	forward(client, remote, &f.Counters.down)
+	s.copy(s.client, s.remote, &f.Counters.down)
 	<-ended
+	if s.broken.Load() {
+		s.cut()
+	}
+	client.Close()
+	remote.Close()
+}
+
+// cut ends both sides with a reset.
+func (s *stream) cut() {
+	reset(s.client.Conn)
+	reset(s.remote.Conn)
+}
+
+// copy copies one direction until its end, and passes that on. It is a named
+// method so that a goroutine dump reads well.
+func (s *stream) copy(dst, src *end, count *atomic.Int64) {
+	readErr, writeErr := copyBytes(dst.Conn, src.Conn, count)
+	if writeErr != nil {
+		// Nothing more can go to dst, but what came from it before may still
+		// be on its way: the other direction delivers that, finds the break
+		// behind it, and cuts.
+		s.broken.Store(true)
+		return
+	}
+	if readErr == nil && !s.broken.Load() && (src.writeEnded.Load() || !wasReset(src.Conn)) {
+		dst.writeEnded.Store(true)
+		if closeWrite(dst.Conn) == nil {
+			return
+		}
+	}
+	s.broken.Store(true)
+	waitSent(dst.Conn)
+	s.cut()
 }
 
 // dialRemote connects to the remote. If that is switched meanwhile, it starts
@@ -62,21 +101,6 @@ func (f *Forwarder) dialRemote() (net.Conn, *target) {
 		}
 		return conn, target
 	}
-}
-
-// forward copies one direction until its end, and passes that on. It is a
-// named function so that a goroutine dump reads well.
-func forward(dst, src net.Conn, count *atomic.Int64) {
-	err := copyBytes(dst, src, count)
-	if err == nil {
-		err = closeWrite(dst)
-	}
-	if err == nil {
-		return
-	}
-	waitSent(dst)
-	reset(dst)
-	reset(src)
 }
 
 func closeWrite(c net.Conn) error {
@@ -109,21 +133,21 @@ func waitSent(c net.Conn) {
 }
 
 // copyBuffered copies with a buffer of its own.
-func copyBuffered(dst, src net.Conn, count *atomic.Int64) error {
+func copyBuffered(dst, src net.Conn, count *atomic.Int64) (readErr, writeErr error) {
 	buffer := make([]byte, bufferSize)
 	for {
 		n, err := src.Read(buffer)
 		if n > 0 {
 			if _, err := dst.Write(buffer[:n]); err != nil {
-				return err
+				return nil, err
 			}
 			count.Add(int64(n))
 		}
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
+			return err, nil
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 )
 
 func newRoot() *cobra.Command {
+	cobra.MousetrapHelpText = "" // started from a desktop it is no mistake
 	root := &cobra.Command{
 		Use:   "mycoproxy",
 		Short: "Find SOCKS5 proxies on the Mycelium overlay and browse through one",

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -72,23 +73,32 @@ func newLog(stderr io.Writer, verbose bool) *slog.Logger {
 	}
 	os.MkdirAll(settings.StateFolder(), 0o700) // if it fails, so does the write below
 	file := &lumberjack.Logger{Filename: settings.LogFile(), MaxSize: logSize, MaxBackups: logFiles}
-	log := slog.New(slog.NewTextHandler(io.MultiWriter(stderr, file), &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(both{stderr, file}, &slog.HandlerOptions{Level: level}))
 	if _, err := file.Write(nil); err != nil {
 		log.Warn("the log goes to standard error alone", "error", err)
 	}
 	return log
 }
 
+// both writes to each, whether the other can be written or not.
+type both [2]io.Writer
+
+func (b both) Write(p []byte) (int, error) {
+	b[0].Write(p)
+	b[1].Write(p)
+	return len(p), nil
+}
+
 // serve runs the service until ctx is done.
 func serve(ctx context.Context, s settings.Settings, stderr io.Writer, verbose bool) error {
-	socket, err := control.Listen(settings.ControlFolder())
+	socket, release, err := control.Listen(settings.ControlFolder())
 	if errors.Is(err, control.ErrAlreadyRunning) {
 		return alreadyRunning(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("open the control socket: %w", err)
 	}
-	defer socket.Close()
+	defer release()
 	log := newLog(stderr, verbose) // not before it is sure that no other service writes there
 	group, ctx := errgroup.WithContext(ctx)
 	e, done := newEngine(s, log)
@@ -114,6 +124,8 @@ func serve(ctx context.Context, s settings.Settings, stderr io.Writer, verbose b
 }
 
 func alreadyRunning(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	client := control.NewClient(settings.ControlFolder())
 	defer client.Close()
 	state, err := client.State(ctx)
@@ -134,6 +146,9 @@ func newEngine(s settings.Settings, log *slog.Logger) (e *engine.Engine, done fu
 		Probe:    s.Probe,
 		Remember: func(m settings.Memory) error { return m.Save(folder) },
 		Log:      log,
+	}
+	if s.API.IsValid() {
+		config.Own = append(config.Own, s.API.AddrPort)
 	}
 	for _, p := range s.Peers {
 		config.Peers = append(config.Peers, p.AddrPort)
