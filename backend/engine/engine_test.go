@@ -538,6 +538,23 @@ func TestAutomaticRemoteDisappears(t *testing.T) {
 	})
 }
 
+// A node that leaves takes its route along, which is noticed before the probe's time is up.
+func TestRouteOfTheRemoteIsWithdrawn(t *testing.T) {
+	routes := []netip.Addr{addr(1).Addr()}
+	inBed(t, 0, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), open)
+		c.Routes = func(context.Context) ([]netip.Addr, error) { return routes, nil }
+	}, func(t *testing.T, b *bed) {
+		b.connect(netip.AddrPort{})
+		routes = []netip.Addr{}
+		b.net.Serve(addr(1), memnet.Silent)
+		took := b.until("not answering", 67*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+		if took > 66*time.Second { // the next scan, and the checks
+			t.Errorf("shown after %v", took)
+		}
+	})
+}
+
 func TestAutomaticRemoteWantsAPassword(t *testing.T) {
 	inBed(t, 2, func(b *bed, c *Config) { b.net.Serve(addr(1), open) }, func(t *testing.T, b *bed) {
 		b.until("scan", time.Second, scanned)

@@ -170,7 +170,12 @@ func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
 	for i, a := range addrs {
 		e.routes[i] = netip.AddrPortFrom(a, backend.DefaultPort)
 	}
-	return e.table.Set(e.scannable())
+	known := e.remote != nil && e.table.Has(e.remote.Address)
+	fresh := e.table.Set(e.scannable())
+	if known && !e.table.Has(e.remote.Address) {
+		e.check() // its route is gone, so it probably is, too
+	}
+	return fresh
 }
 
 // scannable are the user's peers, without our own listeners, and the routes'.

@@ -40,6 +40,9 @@ func (t *Table) Set(addrs []netip.AddrPort) (fresh []netip.AddrPort) {
 	return fresh
 }
 
+// Has reports whether addr is a peer.
+func (t *Table) Has(addr netip.AddrPort) bool { return t.peers[addr] != nil }
+
 // Len is the number of peers.
 func (t *Table) Len() int { return len(t.peers) }
 
