@@ -11,7 +11,7 @@ import (
 
 const (
 	bufferSize = 16 << 10
-	pipeSize   = 512 << 10 // the system may give less
+	pipeSize   = 256 << 10 // the system gives less to a user who has many
 )
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
@@ -93,7 +93,7 @@ func (c *copier) readSome(fd uintptr) (done bool) {
 }
 
 // splice lets the kernel move bytes until it finds none, or too few to be worth
-// it. It is done if src has ended or either side failed.
+// it. It is done if either side failed.
 func (c *copier) splice() (done bool, readErr, writeErr error) {
 	if c.pipe = newKernelPipe(); c.pipe == nil {
 		return false, nil, nil
@@ -111,9 +111,11 @@ func (c *copier) splice() (done bool, readErr, writeErr error) {
 			return true, err, nil
 		}
 		switch {
-		case c.err == unix.EAGAIN, c.err == unix.EINVAL:
+		case c.err == unix.EAGAIN, c.err == unix.EINVAL, c.err == nil && c.n == 0:
+			// Nothing to move now. A 0 is not always the end (urgent data gives
+			// it, too): what it is, the next read will tell.
 			return false, nil, nil
-		case c.err != nil || c.n == 0:
+		case c.err != nil:
 			return true, c.err, nil
 		}
 		c.left = c.n

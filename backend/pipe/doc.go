@@ -16,7 +16,10 @@
 // refused. Then each direction is copied by itself: an end of one is passed on
 // as such and the other goes on. Where a direction ends with an error, or the
 // stream is cut by Switch or Close, both connections are reset, so that neither
-// side takes a broken stream for a finished one.
+// side takes a broken stream for a finished one. What came before an error is
+// delivered first, within 5 seconds. A side that ends well but is sent more by
+// the other after that counts as broken too: on the safe side. Only Linux tells
+// in every case an end from a break that the other direction heard of first.
 //
 // The package knows nothing of SOCKS: a client talks to the remote, and
 // authenticates itself there. It keeps no byte and no destination.

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,68 +195,6 @@ func TestResetIsPassedOn(t *testing.T) {
 	if err := <-reset; !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the remote saw %v, want a reset", err)
 	}
-}
-
-// The system tells of a reset only once, and here the direction that goes on
-// sending hears of it; the other one must not take its silence for an end.
-func TestResetIsNoEndAlthoughTheClientSends(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells a reset from an end")
-	}
-	f := start(t, serveTCP(t, func(c *net.TCPConn) {
-		c.Read(make([]byte, 1))
-		c.SetLinger(0)
-	}), Options{})
-	var clients sync.WaitGroup
-	var counted atomic.Int64
-	for range 200 {
-		clients.Go(func() {
-			c := dial(t, f)
-			defer c.Close()
-			for range 20 { // if one fails, it was this client's own system that told
-				if _, err := c.Write([]byte("more")); err != nil {
-					return
-				}
-			}
-			counted.Add(1)
-			if _, err := io.ReadAll(c); err == nil {
-				t.Error("a broken stream looks like one that ended")
-			}
-		})
-	}
-	clients.Wait()
-	t.Logf("%d clients counted", counted.Load())
-}
-
-// What the remote sent before it broke is delivered, even if the client sends
-// something to the dead remote meanwhile.
-func TestBacklogSurvivesTheBreak(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells what is still under way")
-	}
-	const size = 512 << 10 // what the buffers on the way can hold
-	broken := make(chan struct{})
-	f := start(t, serveTCP(t, func(c *net.TCPConn) {
-		c.Write(make([]byte, size))
-		waitSent(c)
-		reset(c)
-		close(broken)
-	}), Options{})
-	c := dial(t, f)
-	<-broken
-	c.Write([]byte("x"))
-	got, err := io.ReadAll(&slowReader{c})
-	if len(got) != size || !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("%d bytes of %d, then %v; want all, then a reset", len(got), size, err)
-	}
-}
-
-// slowReader reads little at a time, and lets others run in between.
-type slowReader struct{ io.Reader }
-
-func (r *slowReader) Read(b []byte) (int, error) {
-	time.Sleep(time.Millisecond)
-	return r.Reader.Read(b[:min(len(b), 8192)])
 }
 
 func TestSwitch(t *testing.T) {

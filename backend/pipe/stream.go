@@ -40,7 +40,9 @@ func (f *Forwarder) forward(client net.Conn) {
 	}()
 	s.copy(s.client, s.remote, &f.Counters.down)
 	<-ended
-	if s.broken.Load() {
+	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
+		waitSent(client)
+		waitSent(remote)
 		s.cut()
 	}
 	client.Close()
@@ -57,21 +59,23 @@ func (s *stream) cut() {
 // method so that a goroutine dump reads well.
 func (s *stream) copy(dst, src *end, count *atomic.Int64) {
 	readErr, writeErr := copyBytes(dst.Conn, src.Conn, count)
-	if writeErr != nil {
-		// Nothing more can go to dst, but what came from it before may still
-		// be on its way: the other direction delivers that, finds the break
-		// behind it, and cuts.
-		s.broken.Store(true)
-		return
-	}
-	if readErr == nil && !s.broken.Load() && (src.writeEnded.Load() || !wasReset(src.Conn)) {
+	if readErr == nil && writeErr == nil && !s.broken.Load() && (src.writeEnded.Load() || !wasReset(src.Conn)) {
 		dst.writeEnded.Store(true)
-		if closeWrite(dst.Conn) == nil {
+		if writeErr = closeWrite(dst.Conn); writeErr == nil {
 			return
 		}
 	}
 	s.broken.Store(true)
+	if writeErr != nil {
+		// Nothing more can go to dst, but what came from it before may still be
+		// on its way: the other direction delivers that, finds the break behind
+		// it, and cuts. It must not wait for ever, though, for a src that itself
+		// waits until somebody reads from it.
+		time.AfterFunc(sentLimit, s.cut)
+		return
+	}
 	waitSent(dst.Conn)
+	waitSent(src.Conn) // the other direction may have found the break first
 	s.cut()
 }
 

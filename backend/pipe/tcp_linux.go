@@ -9,7 +9,12 @@ import (
 // unsent is the number of bytes written to c that the other side has not
 // acknowledged; 0 if c is closed (tcp(7), SIOCOUTQ).
 func unsent(c net.Conn) (n int) {
-	control(c, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+	control(c, func(fd int) {
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.State == unix.BPF_TCP_CLOSE {
+			return // it was reset, which leaves the count as it was
+		}
+		n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	})
 	return n
 }
 
