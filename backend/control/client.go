@@ -50,12 +50,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // State implements [backend.Backend].
 func (c *Client) State(ctx context.Context) (s backend.State, err error) {
-	return s, c.call(ctx, http.MethodGet, pathState, &s)
+	err = c.call(ctx, http.MethodGet, pathState, &s)
+	return s, err
 }
 
 // Peers implements [backend.Backend].
 func (c *Client) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
-	return peers, c.call(ctx, http.MethodGet, pathPeers, &peers)
+	err = c.call(ctx, http.MethodGet, pathPeers, &peers)
+	return peers, err
 }
 
 // Connect implements [backend.Backend].
@@ -66,7 +68,8 @@ func (c *Client) Connect(ctx context.Context, remote netip.AddrPort) (got netip.
 	if remote.IsValid() {
 		body.Remote = &remote
 	}
-	return got, c.exchange(ctx, http.MethodPost, pathProxy, body, &got)
+	err = c.exchange(ctx, http.MethodPost, pathProxy, body, &got)
+	return got, err
 }
 
 // Disconnect implements [backend.Backend].

@@ -78,16 +78,17 @@ func (e *Engine) giveUp(t *connecting) {
 
 // refuse is the error of connecting to the engine's own listener, or nil.
 func (e *Engine) refuse(remote netip.AddrPort) error {
-	if remote.IsValid() && e.isOwn(remote) {
+	if remote.IsValid() && e.isOwn(remote, backend.LocalAddresses()) {
 		return &backend.Error{Code: backend.OwnListener, Message: fmt.Sprintf("%s is where this service itself listens", remote)}
 	}
 	return nil
 }
 
-// isOwn reports whether this service itself listens at the address.
-func (e *Engine) isOwn(addr netip.AddrPort) bool {
-	return pipe.Listens(e.listening(), addr) ||
-		slices.ContainsFunc(e.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr) })
+// isOwn reports whether this service itself listens at the address; local are
+// the addresses of this machine.
+func (e *Engine) isOwn(addr netip.AddrPort, local map[netip.Addr]bool) bool {
+	return pipe.Listens(e.listening(), addr, local) ||
+		slices.ContainsFunc(e.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr, local) })
 }
 
 // listening is the address of the listener, bound or to be bound.

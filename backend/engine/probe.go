@@ -180,5 +180,7 @@ func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
 
 // scannable are the user's peers, without our own listeners, and the routes'.
 func (e *Engine) scannable() []netip.AddrPort {
-	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), e.isOwn), e.routes...)
+	local := backend.LocalAddresses() // read once: there may be thousands of peers
+	own := func(a netip.AddrPort) bool { return e.isOwn(a, local) }
+	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), own), e.routes...)
 }

@@ -25,8 +25,9 @@ func serves(share backend.Share, source, local netip.Addr) bool {
 }
 
 // Listens reports whether a listener on listen would take connections to addr,
-// both on this machine: forwarding there would go round in a circle.
-func Listens(listen, addr netip.AddrPort) bool {
+// both on this machine: forwarding there would go round in a circle. The
+// machine's addresses are those of [backend.LocalAddresses].
+func Listens(listen, addr netip.AddrPort, local map[netip.Addr]bool) bool {
 	if listen.Port() != addr.Port() {
 		return false
 	}
@@ -34,5 +35,5 @@ func Listens(listen, addr netip.AddrPort) bool {
 	if !listen.Addr().IsUnspecified() {
 		return listen.Addr().Unmap() == ip
 	}
-	return ip.IsLoopback() || ip.IsUnspecified() || backend.LocalAddresses()[ip]
+	return ip.IsLoopback() || ip.IsUnspecified() || local[ip]
 }

@@ -515,7 +515,7 @@ func TestListens(t *testing.T) {
 		{"127.0.0.1:1080", "127.0.0.1:1080", true},
 		{"127.0.0.1:1080", "[::1]:1080", false},
 	} {
-		if got := Listens(netip.MustParseAddrPort(c.listen), netip.MustParseAddrPort(c.addr)); got != c.want {
+		if got := Listens(netip.MustParseAddrPort(c.listen), netip.MustParseAddrPort(c.addr), backend.LocalAddresses()); got != c.want {
 			t.Errorf("listener %s, address %s: %v", c.listen, c.addr, got)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"net/url"
@@ -50,9 +49,8 @@ func Default() Settings {
 const EnvPrefix = "MYCOPROXY_"
 
 // Load reads the settings from the file, which need not exist, and from the
-// environment, which beats it; a variable that is set and empty counts, too. Its
-// errors name the file, the line and the key,
-// or the variable.
+// environment, which beats it; a variable that is set and empty counts, too.
+// Its errors name the file, the line and the key, or the variable.
 func Load(file string, lookupEnv func(string) (string, bool)) (Settings, error) {
 	s := Default()
 	if err := s.read(file); err != nil {
@@ -82,25 +80,21 @@ func (s *Settings) Set(name, text string) error {
 
 // read sets what the file says, and leaves the rest.
 func (s *Settings) read(file string) error {
-	f, err := os.Open(file)
+	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	defer f.Close()
-	content, err := io.ReadAll(f)
-	if err == nil {
-		// The library hands numbers to a type that reads text, or sets it behind
-		// its back, so the kinds are checked first.
-		var kinds struct {
-			Node, Listen, Share, API              string
-			Peers                                 []string
-			Probe, Reconnect, Warm, Notifications bool
-		}
-		err = toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(&kinds)
+	// The library hands numbers to a type that reads text, or sets it behind its
+	// back, so the kinds are checked first.
+	var kinds struct {
+		Node, Listen, Share, API              string
+		Peers                                 []string
+		Probe, Reconnect, Warm, Notifications bool
 	}
+	err = toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(&kinds)
 	if err == nil {
 		err = toml.Unmarshal(content, s)
 	}

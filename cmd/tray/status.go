@@ -151,7 +151,7 @@ func probingText(s backend.State, now time.Time) string {
 	case !p.On:
 		return "off; " + found
 	case p.Scanning:
-		return fmt.Sprintf("on, %s; scanning since %s", found, seconds(now.Sub(p.Last)))
+		return fmt.Sprintf("on, %s; scanning for %s", found, seconds(now.Sub(p.Last)))
 	default:
 		return fmt.Sprintf("on, %s; last scan %s, the next in %s", found, ago(p.Last, now), seconds(p.Next.Sub(now)))
 	}
