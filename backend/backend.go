@@ -32,6 +32,11 @@ type Backend interface {
 	// it returns. Disconnecting twice is the same as once.
 	Disconnect(ctx context.Context) error
 
+	// SetShare changes whom the listener serves, now and from now on. Streams
+	// of machines that it does not serve any more are closed. It fails with an
+	// error of code [StateUnsaved] if the change is made but will not last.
+	SetShare(ctx context.Context, share Share) error
+
 	// StartProbe turns probing on, with a scan at once. Twice is the same as once.
 	StartProbe(ctx context.Context) error
 

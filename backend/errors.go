@@ -18,6 +18,7 @@ const (
 	BadRequest   Code = "bad_request"     // the request makes no sense
 	Superseded   Code = "superseded"      // a later command took this one's place
 	NotRunning   Code = "not_running"     // no service answers
+	Crashed      Code = "crashed"         // the service ended without having been told to
 	StateUnsaved Code = "state_not_saved" // the last command could not be written to disk
 	ListenerLost Code = "listener_lost"   // the listener ended by itself
 	Internal     Code = "internal"        // anything else
@@ -45,6 +46,7 @@ var (
 	ErrNoValidProxy = &Error{NoValidProxy, "No valid proxy available or connection failed"}
 	ErrSuperseded   = &Error{Superseded, "Another command took the place of this one"}
 	ErrNotRunning   = &Error{NotRunning, "The service is not running"}
+	ErrCrashed      = &Error{Crashed, "The service ended by itself"}
 )
 
 // IsLocal reports whether a network call failed for want of something on this

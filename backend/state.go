@@ -13,10 +13,12 @@ import (
 // means that no service was heard ([Offline]). Times are UTC, in whole seconds.
 type State struct {
 	Version string    `json:"version"`
-	PID     int       `json:"pid,omitzero"` // process that does the work
+	PID     int       `json:"pid,omitzero"`  // process that does the work
+	Tray    bool      `json:"tray,omitzero"` // that is the tray: the work ends with it
 	Phase   Phase     `json:"phase"`
 	Remote  *Remote   `json:"remote,omitzero"` // nil: none chosen
 	Listen  *Listener `json:"listen,omitzero"` // nil: not listening
+	Share   Share     `json:"share"`           // whom the listener serves, or will serve
 	Probing Probing   `json:"probing"`
 	Node    *Node     `json:"node,omitzero"` // nil: no node is configured
 	Proxies []Proxy   `json:"proxies"`       // the valid, then those that need a password; each by round-trip time

@@ -43,6 +43,7 @@ func TestStateJSON(t *testing.T) {
   ],
   "share": "off"
  },
+ "share": "off",
  "probing": {
   "on": true,
   "scanning": false,

@@ -77,6 +77,28 @@ func (c *Client) Disconnect(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, pathProxy, nil)
 }
 
+// SetShare implements [backend.Backend].
+func (c *Client) SetShare(ctx context.Context, share backend.Share) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.exchange(ctx, http.MethodPost, pathShare, map[string]backend.Share{"share": share}, nil)
+}
+
+// Shutdown ends the service, or makes the tray give up its own engine. It
+// returns when nobody answers on the socket any more.
+func (c *Client) Shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := c.exchange(ctx, http.MethodPost, pathEnd, nil, nil); err != nil {
+		return err
+	}
+	err := c.Watch(ctx, func(backend.State) {})
+	if errors.Is(err, backend.ErrNotRunning) || errors.Is(err, backend.ErrCrashed) {
+		return nil
+	}
+	return err
+}
+
 // StartProbe implements [backend.Backend].
 func (c *Client) StartProbe(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, pathProbe, nil)
@@ -92,9 +114,16 @@ func (c *Client) ProbeNow(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, pathProbe, nil)
 }
 
-// Watch implements [backend.Backend].
+// Watch implements [backend.Backend]. It ends with [backend.ErrNotRunning] when
+// the service does, or with [backend.ErrCrashed] if that took no leave.
 func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
-	response, err := c.send(ctx, http.MethodGet, pathWatch, nil)
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.AfterFunc(callTimeout, cancel)
+	response, err := c.send(limited, http.MethodGet, pathWatch, nil)
+	if !late.Stop() && ctx.Err() == nil {
+		return errNoAnswer
+	}
 	if err != nil {
 		return err
 	}
@@ -103,16 +132,23 @@ func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		var s backend.State
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+		if err := json.Unmarshal(lines.Bytes(), &s); err != nil && lines.Err() == nil {
 			return fmt.Errorf("read a snapshot: %w", err)
+		} else if err != nil {
+			break // it was cut off
 		}
 		fn(s)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return backend.ErrNotRunning // it has ended
+	if lines.Err() != nil {
+		return backend.ErrCrashed
+	}
+	return backend.ErrNotRunning
 }
+
+var errNoAnswer = &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The service does not answer within %v", callTimeout)}
 
 // call is an exchange without a body that a service in good health answers at once.
 func (c *Client) call(ctx context.Context, method, path string, out any) error {
@@ -120,7 +156,7 @@ func (c *Client) call(ctx context.Context, method, path string, out any) error {
 	defer cancel()
 	err := c.exchange(limited, method, path, nil, out)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The service does not answer within %v", callTimeout)}
+		return errNoAnswer
 	}
 	return err
 }

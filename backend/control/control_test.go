@@ -48,7 +48,10 @@ func (f *fake) Peers(context.Context) ([]backend.Proxy, error) { return f.state.
 func (f *fake) Disconnect(context.Context) error               { return f.call("disconnect") }
 func (f *fake) StartProbe(context.Context) error               { return f.call("start") }
 func (f *fake) StopProbe(context.Context) error                { return f.call("stop") }
-func (f *fake) ProbeNow(context.Context) error                 { return f.call("now") }
+func (f *fake) SetShare(_ context.Context, s backend.Share) error {
+	return f.call("share " + s.String())
+}
+func (f *fake) ProbeNow(context.Context) error { return f.call("now") }
 func (f *fake) Connect(_ context.Context, r netip.AddrPort) (netip.AddrPort, error) {
 	err := f.call("connect " + r.String())
 	if !r.IsValid() {
@@ -89,7 +92,7 @@ func start(t *testing.T, b backend.Backend) (folder string, c *Client, stop func
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, NewHandler(b), discard) }()
+	go func() { served <- Serve(ctx, l, NewHandler(b, func() {}), discard) }()
 	c = NewClient(folder)
 	stopped := false
 	stop = func() {
@@ -150,6 +153,7 @@ func TestClientSeesWhatTheBackendDoes(t *testing.T) {
 		"start":      func() error { return c.StartProbe(ctx) },
 		"stop":       func() error { return c.StopProbe(ctx) },
 		"now":        func() error { return c.ProbeNow(ctx) },
+		"share lan":  func() error { return c.SetShare(ctx, backend.ShareLAN) },
 	} {
 		f.calls = nil
 		if err := do(); err != nil || len(f.calls) != 1 || f.calls[0] != what {
@@ -198,6 +202,53 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+func TestShutdown(t *testing.T) {
+	folder := shortFolder(t)
+	l, release, err := Listen(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	ctx, end := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, l, NewHandler(&fake{}, end), discard) }()
+	c := NewClient(folder)
+	defer c.Close()
+	if err := c.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.State(t.Context()); !errors.Is(err, backend.ErrNotRunning) {
+		t.Errorf("after Shutdown: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// A service that dies while it writes has not said goodbye.
+func TestWatchOfAServiceThatDies(t *testing.T) {
+	folder := shortFolder(t)
+	l, release, err := Listen(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"version":"1"}`+"\n"+`{"version":"2","pha`)
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})}
+	go server.Serve(l)
+	defer server.Close()
+	c := NewClient(folder)
+	defer c.Close()
+	seen := 0
+	err = c.Watch(t.Context(), func(backend.State) { seen++ })
+	if !errors.Is(err, backend.ErrCrashed) || seen != 1 {
+		t.Errorf("after %d snapshots the watch ended with %v", seen, err)
+	}
+}
+
 func TestNoService(t *testing.T) {
 	c := NewClient(shortFolder(t))
 	if _, err := c.State(t.Context()); !errors.Is(err, backend.ErrNotRunning) {
@@ -211,7 +262,7 @@ func TestNoService(t *testing.T) {
 // What is sent is answered with this status, and with JSON.
 func TestRequests(t *testing.T) {
 	f := &fake{state: example}
-	h := NewHandler(f)
+	h := NewHandler(f, func() { f.calls = append(f.calls, "end") })
 	for _, c := range []struct {
 		method, path, body string
 		status             int
@@ -236,6 +287,12 @@ func TestRequests(t *testing.T) {
 		{"POST", pathProxy, `{"remote":"example.org:1080"}`, 400, "bad_address"},
 		{"POST", pathProxy, `{"remote":"[fe80::1%eth0]:1080"}`, 400, "bad_address"},
 		{"POST", pathProxy, `{"remote":""}`, 400, "bad_address"},
+		{"POST", pathShare, `{"share":"all"}`, 204, ""},
+		{"POST", pathShare, `{"share":"ALL"}`, 400, "bad_request"},
+		{"POST", pathShare, `{"share":null}`, 400, "bad_request"},
+		{"POST", pathShare, `{}`, 400, "bad_request"},
+		{"POST", pathEnd, "", 204, ""},
+		{"GET", pathEnd, "", 405, "bad_request"},
 		{"PUT", pathProxy, "", 405, "bad_request"},
 		{"POST", pathState, "", 405, "bad_request"},
 		{"POST", pathWatch, "", 405, "bad_request"},
@@ -277,7 +334,9 @@ func TestWebPagesAreRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- ServeLoopback(ctx, l, NewHandler(&fake{state: example}), discard) }()
+	go func() {
+		served <- ServeLoopback(ctx, l, NewHandler(&fake{state: example}, func() { t.Error("ended over TCP") }), discard)
+	}()
 	own := l.Addr().String()
 	_, port, _ := net.SplitHostPort(own)
 	for _, c := range []struct {

@@ -17,6 +17,11 @@
 //	GET    /api/v1/watch              a snapshot now and at each change, one JSON a line
 //	GET    /api/v1/peers              every peer with its verdict
 //
+// and, on the control socket alone:
+//
+//	POST   /api/v1/share              {"share":"lan"}: whom the listener serves
+//	POST   /api/v1/shutdown           ends the service
+//
 // An error is {"error":"a sentence","code":"port_in_use"}, with one of the codes
 // of [backend.Code].
 //

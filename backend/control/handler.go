@@ -26,13 +26,17 @@ const (
 	pathState = "/api/v1/state"
 	pathWatch = "/api/v1/watch"
 	pathPeers = "/api/v1/peers"
+	pathShare = "/api/v1/share"
+	pathEnd   = "/api/v1/shutdown"
 )
 
 // endpoint answers one request. What it returns is sent as JSON; nil is "no content".
 type endpoint func(*http.Request) (any, error)
 
-// NewHandler serves b.
-func NewHandler(b backend.Backend) http.Handler {
+// NewHandler serves b. It calls end when a client wants the service to end. If
+// end is nil, the clients are not only the user's own: they may neither end the
+// service nor open it to others.
+func NewHandler(b backend.Backend, end func()) http.Handler {
 	routes := map[string]map[string]http.HandlerFunc{
 		pathProxy: {
 			http.MethodGet:    answered(func(r *http.Request) (any, error) { return validAddresses(r, b) }),
@@ -47,6 +51,17 @@ func NewHandler(b backend.Backend) http.Handler {
 		pathState: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.State(r.Context()) })},
 		pathPeers: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.Peers(r.Context()) })},
 		pathWatch: {http.MethodGet: func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) }},
+	}
+	if end != nil {
+		routes[pathShare] = map[string]http.HandlerFunc{
+			http.MethodPost: answered(func(r *http.Request) (any, error) { return nil, setShare(r, b) }),
+		}
+		routes[pathEnd] = map[string]http.HandlerFunc{
+			http.MethodPost: answered(func(*http.Request) (any, error) {
+				end()
+				return nil, nil
+			}),
+		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		methods, known := routes[r.URL.Path]
@@ -103,18 +118,33 @@ func readRemote(body io.Reader) (netip.AddrPort, error) {
 	var request *struct {
 		Remote *string `json:"remote"`
 	}
-	d := json.NewDecoder(body)
-	err := d.Decode(&request)
-	if err == nil {
-		_, err = d.Token()
-	}
-	if err != io.EOF || request == nil {
+	if !readJSON(body, &request) || request == nil {
 		return netip.AddrPort{}, &backend.Error{Code: backend.BadRequest, Message: `the body is not {"remote": "[ip]:port"} or {"remote": null}`}
 	}
 	if request.Remote == nil {
 		return netip.AddrPort{}, nil
 	}
 	return backend.ParseAddress(*request.Remote)
+}
+
+func setShare(r *http.Request, b backend.Backend) error {
+	var request struct {
+		Share *backend.Share `json:"share"`
+	}
+	if !readJSON(r.Body, &request) || request.Share == nil {
+		return &backend.Error{Code: backend.BadRequest, Message: `the body is not {"share": "off"}, or "lan" or "all"`}
+	}
+	return b.SetShare(r.Context(), *request.Share)
+}
+
+// readJSON reports whether body is one JSON value that fits.
+func readJSON(body io.Reader, value any) bool {
+	d := json.NewDecoder(body)
+	if d.Decode(value) != nil {
+		return false
+	}
+	_, err := d.Token()
+	return err == io.EOF
 }
 
 // watch streams snapshots until either side goes away.

@@ -267,7 +267,7 @@ func (e *Engine) startForwarding() error {
 	}
 	f := &forwarding{
 		Forwarder: pipe.NewForwarder(l, pipe.Options{
-			Share:    e.Share,
+			Share:    e.share,
 			Dial:     e.Dial,
 			Dialled:  e.dialled,
 			Counters: &e.counters,

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -25,8 +26,12 @@ type Config struct {
 	Listen netip.AddrPort
 	// Own are other addresses on which this service listens: never a remote.
 	Own []netip.AddrPort
-	// Share is whom the listener serves; zero: this machine only.
+	// Share is whom the listener serves at first; zero: this machine only.
 	Share backend.Share
+	// KeepShare keeps each later change of it; nil: it is forgotten.
+	KeepShare func(backend.Share) error
+	// Tray is whether the engine runs in the tray's own process.
+	Tray bool
 
 	// Node is the node's address as users see it; empty: there is none.
 	Node string
@@ -66,10 +71,12 @@ type Engine struct {
 	latest   cell
 	counters pipe.Counters
 	fails    atomic.Int32 // dials of the remote that failed in a row
+	sharing  sync.Mutex   // held while a change of share is made and kept
 
 	// The fields below belong to the loop.
 
 	ctx        context.Context
+	share      backend.Share
 	table      scan.Table
 	routes     []netip.AddrPort
 	nodeError  string
@@ -94,6 +101,7 @@ func New(c Config) *Engine {
 	e := &Engine{
 		Config: c,
 		prober: scan.Prober{Dial: c.Dial},
+		share:  c.Share,
 		calls:  make(chan func()),
 		quit:   make(chan struct{}),
 		saves:  make(chan settings.Memory, 1),
@@ -159,7 +167,9 @@ func (e *Engine) snapshot() backend.State {
 	s := backend.State{
 		Version: e.Version,
 		PID:     os.Getpid(),
+		Tray:    e.Tray,
 		Phase:   e.phase(),
+		Share:   e.share,
 		Probing: backend.Probing{Peers: e.table.Len()},
 		Proxies: e.table.Proxies(),
 		Error:   e.lastError,
@@ -172,7 +182,7 @@ func (e *Engine) snapshot() backend.State {
 		s.Remote = &remote
 	}
 	if f := e.forwarding; f != nil && f.isReady {
-		s.Listen = &backend.Listener{Address: f.Addr(), Reached: f.reached, Share: e.Share}
+		s.Listen = &backend.Listener{Address: f.Addr(), Reached: f.reached, Share: e.share}
 	}
 	if p := e.probing; p != nil {
 		s.Probing.On, s.Probing.Scanning, s.Probing.Last, s.Probing.Next = true, p.scanning, p.last, p.next
@@ -231,6 +241,26 @@ func (e *Engine) Watch(ctx context.Context, fn func(backend.State)) error {
 func (e *Engine) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
 	err = e.do(ctx, func() { peers = e.table.All() })
 	return peers, err
+}
+
+// SetShare implements [backend.Backend].
+func (e *Engine) SetShare(ctx context.Context, share backend.Share) error {
+	e.sharing.Lock() // what is kept must be the last change
+	defer e.sharing.Unlock()
+	if err := e.do(ctx, func() {
+		e.share = share
+		if e.forwarding != nil {
+			e.forwarding.SetShare(share)
+		}
+		e.Log.Info("sharing", "share", share)
+	}); err != nil || e.KeepShare == nil {
+		return err
+	}
+	if err := e.KeepShare(share); err != nil {
+		e.Log.Warn("the change of share was not saved", "error", err)
+		return &backend.Error{Code: backend.StateUnsaved, Message: fmt.Sprintf("Sharing is now %q, but that could not be saved: %v", share, err)}
+	}
+	return nil
 }
 
 // now is the time as states show it.

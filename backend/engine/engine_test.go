@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -725,6 +726,37 @@ func TestConnectsAgainAsBefore(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if s := b.state(); s.Phase != backend.Disconnected {
 			t.Errorf("state is %+v", s)
+		}
+	})
+}
+
+func TestShareAtRunTime(t *testing.T) {
+	var kept []backend.Share
+	var fail error
+	inBed(t, 1, func(b *bed, c *Config) {
+		b.net.Serve(addr(1), memnet.Answers(0, 5, 0))
+		c.KeepShare = func(s backend.Share) error {
+			kept = append(kept, s)
+			return fail
+		}
+	}, func(t *testing.T, b *bed) {
+		if err := b.SetShare(t.Context(), backend.ShareLAN); err != nil {
+			t.Error(err)
+		}
+		b.connect(addr(1))
+		if s := b.state(); s.Share != backend.ShareLAN || s.Listen.Share != backend.ShareLAN {
+			t.Errorf("set before the listener: %+v", s)
+		}
+		fail = errors.New("no room")
+		err := b.SetShare(t.Context(), backend.ShareOff)
+		if !errors.Is(err, &backend.Error{Code: backend.StateUnsaved}) || !strings.Contains(err.Error(), "no room") {
+			t.Errorf("error is %v", err)
+		}
+		if s := b.state(); s.Share != backend.ShareOff || s.Listen.Share != backend.ShareOff {
+			t.Errorf("set while it listens: %+v", s)
+		}
+		if !slices.Equal(kept, []backend.Share{backend.ShareLAN, backend.ShareOff}) {
+			t.Errorf("kept %v", kept)
 		}
 	})
 }

@@ -299,6 +299,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"publicKey":"00"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		parseAdmin(body)
+		parseInfo(body)
 		if key, err := parseKey(body); err == nil {
 			if addr := Address(key); addr.As16()[0]&^1 != 4 {
 				t.Fatalf("key %x: %v is outside of the overlay", key, addr)

@@ -23,7 +23,7 @@ const (
 
 // Options are the knobs of a [Forwarder]; the zero value is ready for use.
 type Options struct {
-	// Share is whom to serve; zero: this machine only.
+	// Share is whom to serve at first; zero: this machine only.
 	Share backend.Share
 
 	// Dial connects to the remote; nil: that of a zero [net.Dialer]. Its context
@@ -65,6 +65,7 @@ type Forwarder struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	target   atomic.Pointer[target]
+	audience atomic.Pointer[audience]
 	streams  sync.WaitGroup
 
 	accepting   sync.Mutex // held by whoever calls accept
@@ -75,6 +76,14 @@ type Forwarder struct {
 // target is a remote, and the context of the streams to it.
 type target struct {
 	remote netip.AddrPort // the zero value: none
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// audience is whom the listener serves, and the context of the streams of
+// other machines.
+type audience struct {
+	share  backend.Share
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -97,6 +106,7 @@ func NewForwarder(l net.Listener, options Options) *Forwarder {
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.Switch(netip.AddrPort{})
+	f.SetShare(f.Share)
 	return f
 }
 
@@ -111,6 +121,18 @@ func (f *Forwarder) Switch(remote netip.AddrPort) {
 	next.ctx, next.cancel = context.WithCancel(f.ctx)
 	if old := f.target.Swap(next); old != nil {
 		old.cancel()
+	}
+}
+
+// SetShare changes whom the listener serves. If it is fewer than before, the
+// streams of all other machines are closed.
+func (f *Forwarder) SetShare(share backend.Share) {
+	next := &audience{share: share}
+	next.ctx, next.cancel = context.WithCancel(f.ctx)
+	if old := f.audience.Swap(next); old != nil && share < old.share {
+		old.cancel()
+	} else if old != nil {
+		context.AfterFunc(next.ctx, old.cancel)
 	}
 }
 
@@ -165,13 +187,15 @@ func (f *Forwarder) Wait() { f.streams.Wait() }
 
 // admit starts a stream for conn, if its source is one to be served.
 func (f *Forwarder) admit(conn net.Conn) {
-	source := addrPort(conn.RemoteAddr()).Addr()
-	if !serves(f.Share, source, addrPort(conn.LocalAddr()).Addr()) {
+	audience := f.audience.Load()
+	source, local := addrPort(conn.RemoteAddr()).Addr(), addrPort(conn.LocalAddr()).Addr()
+	isOurs := serves(backend.ShareOff, source, local)
+	if !isOurs && !serves(audience.share, source, local) {
 		reset(conn)
 		refused := f.Counters.refused.Add(1)
 		if now := time.Now(); f.lastRefusal.IsZero() || now.Sub(f.lastRefusal) >= refusalLogGap {
 			f.lastRefusal = now
-			f.Log.Warn("refused a connection from another machine", "source", source.Unmap(), "share", f.Share, "refused in all", refused)
+			f.Log.Warn("refused a connection from another machine", "source", source.Unmap(), "share", audience.share, "refused in all", refused)
 		}
 		return
 	}
@@ -179,7 +203,11 @@ func (f *Forwarder) admit(conn net.Conn) {
 	f.Counters.open.Add(1)
 	f.streams.Go(func() {
 		defer f.Counters.open.Add(-1)
-		f.forward(conn)
+		if isOurs {
+			f.forward(f.ctx, conn)
+		} else {
+			f.forward(audience.ctx, conn)
+		}
 	})
 }
 

@@ -500,6 +500,43 @@ func TestRefusedSources(t *testing.T) {
 	})
 }
 
+// Fewer guests than before: those that are in are shown out, and this machine's
+// own streams go on.
+func TestSharingLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.Network{Default: memnet.Echo}
+		f := NewForwarder(listen(t, &n), Options{Dial: n.Dial})
+		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
+		go f.Serve()
+		works := func(c net.Conn) bool {
+			c.Write([]byte{7})
+			_, err := c.Read(make([]byte, 1))
+			return err == nil
+		}
+		f.SetShare(backend.ShareLAN)
+		f.SetShare(backend.ShareAll)
+		own, guest := connect(t, &n, loopback), connect(t, &n, elsewhere)
+		if !works(own) || !works(guest) {
+			t.Error("not both are served")
+		}
+		f.SetShare(backend.ShareAll)
+		if !works(guest) {
+			t.Error("the guest was shown out for nothing")
+		}
+		f.SetShare(backend.ShareLAN)
+		synctest.Wait()
+		if works(guest) || works(connect(t, &n, elsewhere)) {
+			t.Error("a guest stays, or is let in")
+		}
+		if !works(own) {
+			t.Error("this machine's own stream was cut")
+		}
+		own.Close()
+		f.Close()
+		f.Wait()
+	})
+}
+
 func TestListens(t *testing.T) {
 	for _, c := range []struct {
 		listen, addr string

@@ -23,9 +23,10 @@ type end struct {
 	writeEnded atomic.Bool // we have ended our writing to it
 }
 
-// forward serves one accepted connection until both directions have ended.
-func (f *Forwarder) forward(client net.Conn) {
-	remote, target := f.dialRemote()
+// forward serves one accepted connection until both directions have ended, or
+// until ctx has.
+func (f *Forwarder) forward(ctx context.Context, client net.Conn) {
+	remote, target := f.dialRemote(ctx)
 	if remote == nil {
 		reset(client)
 		return
@@ -33,6 +34,7 @@ func (f *Forwarder) forward(client net.Conn) {
 	s := &stream{client: &end{Conn: client}, remote: &end{Conn: remote}}
 	stop := context.AfterFunc(target.ctx, s.cut)
 	defer stop()
+	defer context.AfterFunc(ctx, s.cut)()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -80,17 +82,20 @@ func (s *stream) copy(dst, src *end, count *atomic.Int64) {
 }
 
 // dialRemote connects to the remote. If that is switched meanwhile, it starts
-// again with the new one. It returns nil if there is none or it cannot be reached.
-func (f *Forwarder) dialRemote() (net.Conn, *target) {
+// again with the new one. It returns nil if there is none, if it cannot be
+// reached, or if stream, whose end makes it useless, has ended.
+func (f *Forwarder) dialRemote(stream context.Context) (net.Conn, *target) {
 	for {
 		target := f.target.Load()
-		if !target.remote.IsValid() || f.ctx.Err() != nil {
+		if !target.remote.IsValid() || stream.Err() != nil {
 			return nil, nil
 		}
 		ctx, cancel := context.WithTimeout(target.ctx, dialTimeout)
+		unhook := context.AfterFunc(stream, cancel)
 		conn, err := f.Dial(ctx, "tcp", target.remote.String())
+		unhook()
 		cancel()
-		if target.ctx.Err() != nil {
+		if target.ctx.Err() != nil || stream.Err() != nil {
 			if err == nil {
 				reset(conn)
 			}

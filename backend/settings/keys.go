@@ -43,7 +43,6 @@ var keys = []key{
 	}, func(s *Settings) any { return &s.Warm }},
 	{"notifications", `true`, []string{
 		"Whether the tray shows notifications.",
-		"It is not used yet.",
 	}, func(s *Settings) any { return &s.Notifications }},
 	{"api", `""`, []string{
 		"A loopback address, such as \"127.0.0.1:8995\", on which to offer the control API to",

@@ -16,8 +16,14 @@ func ConfigFile() string { return filepath.Join(xdg.ConfigHome, folder, "config.
 // StateFolder is where what must last is kept.
 func StateFolder() string { return filepath.Join(xdg.StateHome, folder) }
 
-// LogFile is the path of the log.
+// LogFile is the path of the service's log.
 func LogFile() string { return filepath.Join(StateFolder(), "mycoproxy.log") }
+
+// TrayLogFile is the path of the tray's log; two programs cannot share one.
+func TrayLogFile() string { return filepath.Join(StateFolder(), "mycoproxy-tray.log") }
+
+// TrayLock is the file that a running tray holds locked.
+func TrayLock() string { return filepath.Join(ControlFolder(), "tray.lock") }
 
 // ControlFolder is where the control socket is. Where there is no folder for
 // such things, as in a container or over some remote logins, it is the state folder.

@@ -87,6 +87,11 @@ func (s *Settings) read(file string) error {
 	if err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
+	return s.parse(file, content)
+}
+
+// parse sets what the content of the file says, and leaves the rest.
+func (s *Settings) parse(file string, content []byte) error {
 	// The library hands numbers to a type that reads text, or sets it behind its
 	// back, so the kinds are checked first.
 	var kinds struct {
@@ -94,7 +99,7 @@ func (s *Settings) read(file string) error {
 		Peers                                 []string
 		Probe, Reconnect, Warm, Notifications bool
 	}
-	err = toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(&kinds)
+	err := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(&kinds)
 	if err == nil {
 		err = toml.Unmarshal(content, s)
 	}
