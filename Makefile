@@ -8,25 +8,32 @@ RACE     = $(if $(shell command -v gcc),-race)
 
 # What the end-to-end tests need beside Go.
 CI_PACKAGES = gcc libc6-dev dante-server microsocks nginx-light redis-server openssh-server openssh-client openssl \
-	nftables iproute2 util-linux curl chromium
+	nftables iproute2 util-linux curl chromium systemd-container debootstrap dbus-daemon \
+	rpm zip nsis lintian desktop-file-utils appstream mandoc wine wine64 binutils-mingw-w64-x86-64 \
+	xvfb xfce4-panel xfconf xfwm4 xfce4-notifyd dunst zenity xdotool xclip x11-utils x11-xserver-utils imagemagick \
+	libgtk-3-common adwaita-icon-theme fonts-dejavu-core
 
 .DEFAULT_GOAL = help
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the program into bin/, stripped and reproducible
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/tray
+
+.PHONY: packages
+packages: ## Build the packages for Linux and Windows into dist/
+	@VERSION='$(VERSION)' installer/build dist
 
 .PHONY: demo
 demo: build ## Show all of it on this machine, with small proxies of its own
 	@./$(BINARY) demo
 
 .PHONY: run
-run: build ## Run the service in the foreground, as your settings say
-	@./$(BINARY) serve
+run: build ## Show the tray, as your settings say
+	@./$(BINARY)
 
 .PHONY: test
 test: ## Run all tests; those that need root or missing packages are skipped by name
@@ -34,7 +41,20 @@ test: ## Run all tests; those that need root or missing packages are skipped by 
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go vet ./... && GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/tray || exit 1; done
 	$(if $(RACE),,@echo "no C compiler here: the tests run without the race detector")
 	go test $(RACE) $$(go list ./... | grep -v /e2e)
-	go test -v -count=1 ./e2e
+	go test -v -count=1 -p 1 -timeout 30m ./e2e/...
+
+.PHONY: test-service
+test-service: ## Install, kill, reboot, upgrade and remove the service in a container (root, debootstrap)
+	go test -v -count=1 -run TestUserService ./e2e
+
+.PHONY: test-packages
+test-packages: ## Build the packages, install, upgrade and remove them in a container and under wine (root, debootstrap)
+	go test -v -count=1 -run 'Package|MacBundle' ./e2e
+	go test -v -count=1 -run Installer ./e2e/wine
+
+.PHONY: test-wine
+test-wine: ## Click through the tray of the Windows build, and its installer, under Wine
+	go test -v -count=1 ./e2e/wine
 
 .PHONY: fuzz
 fuzz: ## Fuzz everything that reads what others write, a minute each
@@ -56,6 +76,15 @@ lint: ## gofmt, staticcheck for each system, golangci-lint and govulncheck, as f
 	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed"; fi
 	@if command -v govulncheck >/dev/null; then govulncheck ./...; else echo "govulncheck is not installed"; fi
 
+.PHONY: icons
+icons: ## Draw the icons anew from assets/icons/*.svg (librsvg2-bin, icoutils, icnsutils); what they become is committed
+	@cd assets/icons && ./draw
+
+.PHONY: screenshots
+screenshots: ## Make the pictures of the menu and of a notification anew, from a real desktop (root; make setup-ci)
+	CI=true go test -count=1 -run TestPictures ./e2e/desktop
+	cp e2e/desktop/screenshots/menu.png e2e/desktop/screenshots/notification.png docs/
+
 .PHONY: setup-ci
 setup-ci: ## Install what the end-to-end tests need (apt, as root)
 	apt-get update -q
@@ -63,4 +92,4 @@ setup-ci: ## Install what the end-to-end tests need (apt, as root)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
