@@ -1,0 +1,67 @@
+package notify
+
+import (
+	"errors"
+
+	"mycoproxy/backend"
+)
+
+// Kind is what a notification is about.
+type Kind int
+
+const (
+	Notice         Kind = iota // something beside the connection, see [Notifier.Tell]
+	Connected                  // to a remote that the user asked for
+	ConnectFailed              // a command of the user's failed; CannotBind is its own kind
+	CannotBind                 // the listener's port could not be bound
+	ListenerLost               // the listener ended by itself
+	ServiceStopped             // without a command from here
+	Gone                       // the remote does not answer
+	Back                       // the remote answers again
+	Moved                      // another remote took the place of one that the service chose
+	NeedsPassword              // the remote wants a password from now on
+)
+
+// isPassing tells the kinds that a remote that comes and goes brings about, of
+// which there is one a minute at most.
+func (k Kind) isPassing() bool { return k >= Gone }
+
+// Notification is one thing to tell the user. The zero value is nothing to tell.
+type Notification struct {
+	Kind  Kind
+	Title string // the fact
+	Body  string // what goes with it, whole sentences
+}
+
+// Failed is what to tell a user whose click ended with err; nothing, if it is
+// nil or if a later command took that one's place.
+func Failed(err error) Notification {
+	var known *backend.Error
+	if err == nil || errors.Is(err, backend.ErrSuperseded) {
+		return Notification{}
+	}
+	if !errors.As(err, &known) {
+		known = &backend.Error{Code: backend.Internal, Message: "It failed: " + err.Error()}
+	}
+	return failed(known)
+}
+
+func failed(err *backend.Error) Notification {
+	n := Notification{Kind: ConnectFailed, Title: "That did not work", Body: err.Message + "."}
+	switch err.Code {
+	case backend.PortInUse:
+		n.Kind, n.Title = CannotBind, "Not connected: the port is taken"
+	case backend.CannotBind:
+		n.Kind, n.Title = CannotBind, "Not connected: no port to listen on"
+	case backend.ListenerLost:
+		n.Kind, n.Title = ListenerLost, "Not connected any more"
+	case backend.NoValidProxy:
+		n.Title = "No proxy to connect to"
+	case backend.BadAddress, backend.OwnListener:
+		n.Title = "Not the address of a proxy"
+	case backend.NotRunning:
+		n.Title = "The service is not running"
+		n.Body = "Start it, and try again."
+	}
+	return n
+}

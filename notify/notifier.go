@@ -1,0 +1,213 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mycoproxy/backend"
+)
+
+const (
+	// gap is the least time between two notifications of a remote, or of a
+	// service, that comes and goes.
+	gap = time.Minute
+
+	// replaceWait is how long the service has to find another remote before its
+	// loss is told: a race and a bit.
+	replaceWait = 6 * time.Second
+
+	// restartWait is how long a service that ended has to be back.
+	restartWait = 5 * time.Second
+
+	// echoGap is within what time the same word again is an echo: a click and
+	// the state both tell of a port that is taken.
+	echoGap = 5 * time.Second
+
+	queueSize = 16
+)
+
+// Config is what a notifier is made of.
+type Config struct {
+	// Send shows a notification, within seconds. It is called by one goroutine.
+	Send func(context.Context, Notification) error
+	// Off is whether nothing is shown at first, see [Notifier.SetOn].
+	Off bool
+	// Log takes what an administrator wants to know; nil: it is dropped.
+	Log *slog.Logger
+}
+
+// Notifier tells the user what the states mean. Make it with [New]; it works
+// while [Notifier.Run] runs. Its methods may be called from any goroutine; none
+// waits for a notification to be shown.
+type Notifier struct {
+	Config
+	on      atomic.Bool
+	states  chan backend.State
+	notices chan Notification
+	ended   chan struct{}
+
+	// The fields below belong to Run.
+
+	told    backend.State // what the user knows
+	latest  backend.State
+	heard   bool      // a service was heard
+	pending Kind      // of what is held back
+	since   time.Time // when that began; zero: nothing is held back
+	passing time.Time // when a passing kind was told last
+	stopped time.Time // when ServiceStopped was
+	last    Notification
+	lastAt  time.Time
+	queue   chan Notification
+}
+
+// New returns a notifier that says nothing before Run.
+func New(c Config) *Notifier {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Notifier{
+		Config:  c,
+		states:  make(chan backend.State),
+		notices: make(chan Notification),
+		ended:   make(chan struct{}),
+		queue:   make(chan Notification, queueSize),
+	}
+	n.on.Store(!c.Off)
+	return n
+}
+
+// SetOn turns notifications on or off. What happens while they are off is not
+// told later.
+func (n *Notifier) SetOn(on bool) { n.on.Store(on) }
+
+// Update takes a new state: from [backend.Backend.Watch], and the zero State
+// when no service is heard. It waits for Run to begin, and does nothing once
+// Run has ended.
+func (n *Notifier) Update(s backend.State) {
+	select {
+	case n.states <- s:
+	case <-n.ended:
+	}
+}
+
+// Tell shows a notification that does not follow from a state, such as
+// [Failed]; the zero Notification is not shown. It waits as Update does.
+func (n *Notifier) Tell(note Notification) {
+	select {
+	case n.notices <- note:
+	case <-n.ended:
+	}
+}
+
+// Run works until ctx is done. It may be called once.
+func (n *Notifier) Run(ctx context.Context) {
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer close(n.ended)
+	sending.Go(func() { n.send(ctx) })
+	var held <-chan time.Time
+	for {
+		select {
+		case n.latest = <-n.states:
+			held = n.consider()
+		case <-held:
+			held = n.consider()
+		case note := <-n.notices:
+			n.say(note)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// consider tells what there is to tell, or returns when it is to be considered
+// again; nil: at the next state.
+func (n *Notifier) consider() <-chan time.Time {
+	known := n.told
+	if n.heard && known.Phase == backend.Offline && n.latest.Phase != backend.Offline {
+		known.Phase = backend.Disconnected // so that what the service is doing now is no start
+	}
+	n.heard = n.heard || n.latest.Phase != backend.Offline
+	note := Diff(known, n.latest)
+	if wait := n.wait(note); wait > 0 {
+		return time.After(wait)
+	}
+	n.told, n.since = n.latest, time.Time{}
+	switch {
+	case note.Kind.isPassing():
+		n.passing = time.Now()
+	case note.Kind == ServiceStopped:
+		n.stopped = time.Now()
+	case note.Kind == Connected:
+		n.passing = time.Time{} // another remote, other luck
+	}
+	n.say(note)
+	return nil
+}
+
+// wait is how long to hold the notification back.
+func (n *Notifier) wait(note Notification) time.Duration {
+	if n.since.IsZero() || note.Kind != n.pending {
+		n.since, n.pending = time.Now(), note.Kind
+	}
+	held := time.Since(n.since)
+	switch {
+	case note.Kind == ServiceStopped:
+		return max(restartWait-held, gap-time.Since(n.stopped))
+	case n.latest.Phase == backend.Offline && n.told.Phase != backend.Offline:
+		return restartWait - held // another may be about to go on with the work
+	case note.Kind == Gone && n.latest.Remote.Mode == backend.Auto && hasOther(n.latest):
+		return max(replaceWait-held, gap-time.Since(n.passing))
+	case note.Kind.isPassing():
+		return gap - time.Since(n.passing)
+	default:
+		return 0
+	}
+}
+
+// hasOther reports whether a valid proxy is known that is not the remote.
+func hasOther(s backend.State) bool {
+	for _, p := range s.Proxies {
+		if p.Verdict == backend.Valid && p.Address != s.Remote.Address {
+			return true
+		}
+	}
+	return false
+}
+
+// say hands a notification to the sender, unless it is off, busy, or an echo.
+func (n *Notifier) say(note Notification) {
+	isEcho := note == n.last && note.Kind != Connected && time.Since(n.lastAt) < echoGap
+	if note == (Notification{}) || isEcho || !n.on.Load() {
+		return
+	}
+	n.last, n.lastAt = note, time.Now()
+	select {
+	case n.queue <- note:
+	default:
+		n.Log.Warn("notification dropped, too many wait", "title", note.Title)
+	}
+}
+
+// send shows what is in the queue. A fault that lasts is logged once.
+func (n *Notifier) send(ctx context.Context) {
+	fault := ""
+	for {
+		select {
+		case note := <-n.queue:
+			err := n.Send(ctx, note)
+			switch {
+			case err == nil:
+				fault = ""
+			case ctx.Err() == nil && err.Error() != fault:
+				fault = err.Error()
+				n.Log.Warn("notifications cannot be shown", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
