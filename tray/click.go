@@ -1,0 +1,177 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mycoproxy/backend"
+	"mycoproxy/notify"
+)
+
+// callLimit is how long anything but a dialog may take.
+const callLimit = 30 * time.Second
+
+// do does what was clicked. What takes time is done apart from the loop, and
+// tells the user if it fails.
+func (t *tray) do(a action) {
+	b := t.Backend
+	switch a.verb {
+	case connect:
+		t.call(func(ctx context.Context) error { return second(b.Connect(ctx, a.remote)) })
+	case disconnect:
+		t.call(b.Disconnect)
+	case askAddress:
+		t.ask(func() error {
+			return t.askAddress("Address of a SOCKS5 proxy, such as 407:8458:dbf5:4ed7::1 or 127.0.0.1:9050:", "")
+		})
+	case choose:
+		proxies := t.model.state.Proxies
+		t.ask(func() error { return t.choose(proxies) })
+	case scanNow:
+		t.call(b.ProbeNow)
+	case setProbing:
+		if a.on {
+			t.call(b.StartProbe)
+		} else {
+			t.call(b.StopProbe)
+		}
+	case copyAddress:
+		text := proxyURL(t.model.state)
+		t.call(func(ctx context.Context) error { return t.Desktop.Copy(ctx, text) })
+	case setShare:
+		share := backend.ShareOff
+		if a.on {
+			share = backend.ShareLAN
+		}
+		t.call(func(ctx context.Context) error { return b.SetShare(ctx, share) })
+	case setAtLogin:
+		t.setAtLogin(a.on)
+	case setNotifications:
+		t.setNotifications(a.on)
+	case startService:
+		t.call(t.Login.Start)
+	case quit:
+		t.quit()
+	case disconnectQuit:
+		t.task(func() {
+			ctx, cancel := context.WithTimeout(t.ctx, callLimit)
+			defer cancel()
+			if err := b.Disconnect(ctx); err != nil {
+				t.tell(err)
+				return
+			}
+			t.quit()
+		})
+	}
+}
+
+// call runs f apart from the loop and tells the user if it fails.
+func (t *tray) call(f func(context.Context) error) {
+	t.task(func() {
+		ctx, cancel := context.WithTimeout(t.ctx, callLimit)
+		defer cancel()
+		t.tell(f(ctx))
+	})
+}
+
+// ask runs f, which asks the user something, unless such a dialog is open.
+func (t *tray) ask(f func() error) {
+	if t.asking {
+		return
+	}
+	t.asking = true
+	t.task(func() {
+		t.tell(f())
+		t.post(func() { t.asking = false })
+	})
+}
+
+// tell shows what went wrong, unless the user has quit.
+func (t *tray) tell(err error) {
+	if err != nil && t.ctx.Err() == nil {
+		t.Log.Warn("a click failed", "error", err)
+		t.Notifier.Tell(notify.Failed(err))
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// askAddress asks for an address, again if what was typed is none, and connects.
+func (t *tray) askAddress(text, initial string) error {
+	answer, ok, err := t.Desktop.Ask(t.ctx, "Mycoproxy", text, initial)
+	if err != nil || !ok {
+		return err
+	}
+	remote, err := backend.ParseAddress(strings.TrimSpace(answer))
+	if err == nil {
+		_, err = t.Backend.Connect(t.ctx, remote)
+	}
+	var known *backend.Error
+	if errors.As(err, &known) && (known.Code == backend.BadAddress || known.Code == backend.OwnListener) {
+		return t.askAddress(known.Message, answer)
+	}
+	return err
+}
+
+// choose asks for one of the proxies, and connects.
+func (t *tray) choose(proxies []backend.Proxy) error {
+	rows := make([][]string, len(proxies))
+	for i, p := range proxies {
+		needs := ""
+		if p.Verdict == backend.AuthRequired {
+			needs = "needs a password"
+		}
+		rows[i] = []string{p.Address.String(), p.RTT.String(), needs}
+	}
+	text := fmt.Sprintf("%d proxies, the fastest first:", len(proxies))
+	i, ok, err := t.Desktop.Choose(t.ctx, "Mycoproxy", text, []string{"Proxy", "Round trip", "Note"}, rows)
+	if err != nil || !ok {
+		return err
+	}
+	return second(t.Backend.Connect(t.ctx, proxies[i].Address))
+}
+
+// proxyURL is what applications need; the h is for names that the proxy looks up.
+func proxyURL(s backend.State) string {
+	if s.Listen == nil {
+		return ""
+	}
+	at := s.Listen.Address
+	for _, a := range s.Listen.Reached {
+		if at = a; a.Addr().Is4() {
+			break
+		}
+	}
+	return "socks5h://" + at.String()
+}
+
+func (t *tray) setAtLogin(on bool) {
+	change := t.Login.Uninstall
+	if on {
+		change = t.Login.Install
+	}
+	t.call(func(ctx context.Context) error {
+		err := change(ctx)
+		t.post(t.askLogin)
+		return err
+	})
+}
+
+func (t *tray) setNotifications(on bool) {
+	t.model.notifications = on
+	t.Notifier.SetOn(on)
+	if t.KeepNotifications == nil {
+		return
+	}
+	t.wanted.Store(on)
+	t.task(func() {
+		t.keeping.Lock()
+		defer t.keeping.Unlock()
+		if err := t.KeepNotifications(t.wanted.Load()); err != nil { // what is kept must be the last click's
+			t.tell(&backend.Error{Code: backend.StateUnsaved, Message: "The change could not be saved: " + err.Error()})
+		}
+	})
+}
