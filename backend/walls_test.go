@@ -13,27 +13,41 @@ import (
 // package that is not named may be imported by everybody and may import nothing
 // of ours, which fails for a new package until its place is decided here.
 var walls = map[string][]string{
-	"mycoproxy/backend":          {},
-	"mycoproxy/backend/memnet":   {},
-	"mycoproxy/backend/settings": {"mycoproxy/backend"},
-	"mycoproxy/backend/mycelium": {"mycoproxy/backend"},
-	"mycoproxy/backend/pipe":     {"mycoproxy/backend"},
-	"mycoproxy/backend/scan":     {"mycoproxy/backend"},
-	"mycoproxy/backend/engine":   {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
-	"mycoproxy/backend/control":  {"mycoproxy/backend"},
-	"mycoproxy/demo":             {"mycoproxy/backend", "mycoproxy/backend/engine", "mycoproxy/backend/pipe"},
-	"mycoproxy/cmd/tray": {"mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine",
-		"mycoproxy/backend/mycelium", "mycoproxy/backend/pipe", "mycoproxy/backend/settings", "mycoproxy/demo"},
-	"mycoproxy/e2e": {},
+	"mycoproxy/assets/icons":        {},
+	"mycoproxy/backend":             {},
+	"mycoproxy/backend/memnet":      {},
+	"mycoproxy/backend/settings":    {"mycoproxy/backend"},
+	"mycoproxy/backend/mycelium":    {"mycoproxy/backend"},
+	"mycoproxy/backend/pipe":        {"mycoproxy/backend"},
+	"mycoproxy/backend/scan":        {"mycoproxy/backend"},
+	"mycoproxy/backend/engine":      {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
+	"mycoproxy/backend/control":     {"mycoproxy/backend"},
+	"mycoproxy/backend/userservice": {},
+	"mycoproxy/notify":              {"mycoproxy/backend"},
+	"mycoproxy/tray":                {"mycoproxy/assets/icons", "mycoproxy/backend", "mycoproxy/notify"},
+	"mycoproxy/tray/dialog":         {},
+	"mycoproxy/demo":                {"mycoproxy/backend", "mycoproxy/backend/engine", "mycoproxy/backend/pipe"},
+	"mycoproxy/doctor":              {"mycoproxy/backend", "mycoproxy/backend/mycelium", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
+	"mycoproxy/cmd/tray": {"mycoproxy/assets/icons", "mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine",
+		"mycoproxy/backend/mycelium", "mycoproxy/backend/pipe", "mycoproxy/backend/settings", "mycoproxy/backend/userservice",
+		"mycoproxy/demo", "mycoproxy/doctor", "mycoproxy/notify", "mycoproxy/tray", "mycoproxy/tray/dialog"},
+	"mycoproxy/e2e":                {},
+	"mycoproxy/e2e/desktop":        {},
+	"mycoproxy/e2e/proxies":        {},
+	"mycoproxy/e2e/wine":           {},
+	"mycoproxy/installer/licences": {},
 }
 
 // only says which package alone may import another.
 var only = map[string][]string{
 	"net/http":                        {"mycoproxy/backend/mycelium", "mycoproxy/backend/control", "mycoproxy/demo"},
 	"github.com/spf13/cobra":          {"mycoproxy/cmd/tray"},
-	"github.com/armon/go-socks5":      {"mycoproxy/demo"},
+	"github.com/armon/go-socks5":      {"mycoproxy/demo", "mycoproxy/e2e/proxies"},
 	"github.com/Microsoft/go-winio":   {"mycoproxy/backend/control"},
 	"github.com/shirou/gopsutil/v4/…": {"mycoproxy/backend/pipe"},
+	"github.com/kardianos/service":    {"mycoproxy/backend/userservice"},
+	"github.com/gen2brain/beeep":      {"mycoproxy/notify"},
+	"fyne.io/systray":                 {"mycoproxy/tray"},
 }
 
 func TestWalls(t *testing.T) {

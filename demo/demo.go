@@ -25,6 +25,10 @@ type Options struct {
 	Once    bool         // end after the page instead of staying up
 	Log     *slog.Logger // takes the engine's log
 
+	// Stay is called after the page, with what works, and returns when the demo
+	// is to end; nil: that is when the context of Run ends.
+	Stay func(context.Context, backend.Backend) error
+
 	// Ports are tried in order; nil: 1080 and those that follow.
 	Ports []uint16
 }
@@ -56,6 +60,7 @@ func Run(ctx context.Context, o Options) error {
 		Listen:  listen,
 		Peers:   s.addresses(),
 		Probe:   true,
+		Tray:    true, // if there is one, it is in this process
 		Log:     o.Log,
 	})
 	var running sync.WaitGroup
@@ -74,6 +79,9 @@ func Run(ctx context.Context, o Options) error {
 	local := net.JoinHostPort("127.0.0.1", fmt.Sprint(listen.Port()))
 	fmt.Fprintf(d.Out, "\nIt works. Point a browser at SOCKS5 proxy 127.0.0.1, port %d, or try\n\n    curl -x socks5h://%s %s\n\nCtrl-C ends the demo.\n",
 		listen.Port(), local, s.page)
+	if o.Stay != nil {
+		return o.Stay(ctx, d.engine)
+	}
 	<-ctx.Done()
 	return nil
 }

@@ -1,12 +1,31 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"mycoproxy/assets/icons"
+	"mycoproxy/backend"
 	"mycoproxy/demo"
+	"mycoproxy/notify"
+	"mycoproxy/tray"
 )
+
+// stayWithTray shows a tray for b, where there is a desktop, until ctx is done
+// or the user quits.
+func stayWithTray(ctx context.Context, b backend.Backend, log *slog.Logger) error {
+	desktop := notify.NewDesktop(icons.App)
+	defer desktop.Close()
+	err := showTray(ctx, desktop, tray.Config{Backend: b, Notifications: true, Log: log})
+	if !errors.Is(err, tray.ErrNoDesktop) {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
 
 func newDemo() *cobra.Command {
 	var once, verbose bool
@@ -19,7 +38,10 @@ func newDemo() *cobra.Command {
 			if verbose {
 				log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 			}
-			return demo.Run(c.Context(), demo.Options{Version: programVersion(), Out: c.OutOrStdout(), Once: once, Log: log})
+			return demo.Run(c.Context(), demo.Options{
+				Version: programVersion(), Out: c.OutOrStdout(), Once: once, Log: log,
+				Stay: func(ctx context.Context, b backend.Backend) error { return stayWithTray(ctx, b, log) },
+			})
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end after the page; the exit code is 0 if every step worked")

@@ -24,6 +24,7 @@ import (
 var version = ""
 
 func main() {
+	attachConsole()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -67,7 +68,7 @@ var exits = map[backend.Code]int{
 }
 
 var hints = map[backend.Code]string{
-	backend.NotRunning:   "Start it with: mycoproxy serve",
+	backend.NotRunning:   "Start it with: mycoproxy serve    Or now and at every login: mycoproxy service install",
 	backend.NoValidProxy: "See what was found with: mycoproxy list --all    Connect to an address you know with: mycoproxy connect ADDR",
 	backend.PortInUse:    "Stop that program, or choose another port: mycoproxy serve --listen '[::]:1081'",
 }

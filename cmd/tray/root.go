@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,18 +27,11 @@ func newRoot() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 
 		Args: subcommandOnly,
-		RunE: func(*cobra.Command, []string) error { return errNoTray },
+		RunE: runTray,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		&cobra.Command{
-			Use:    "tray",
-			Short:  "Show the tray icon",
-			Hidden: true,
-			Args:   noArgs,
-			RunE:   func(*cobra.Command, []string) error { return errNoTray },
-		},
-		newServe(), newStatus(), newList(), newConnect(), newDisconnect(), newProbe(), newConfig(), newDemo(), newVersion(),
+		newTray(), newServe(), newStatus(), newList(), newConnect(), newDisconnect(), newProbe(), newService(), newConfig(), newDoctor(), newDemo(), newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -49,9 +41,6 @@ func newRoot() *cobra.Command {
 	}
 	return root
 }
-
-var errNoTray = hinted{errors.New("this version has no tray icon yet"),
-	"Run the service with: mycoproxy serve    Then, in another terminal: mycoproxy connect"}
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mycoproxy/backend"
+	"mycoproxy/backend/control"
+	"mycoproxy/backend/settings"
+	"mycoproxy/backend/userservice"
+)
+
+const startTimeout = 5 * time.Second // for a service to answer after it was started
+
+func newService() *cobra.Command {
+	group := &cobra.Command{Use: "service", Short: "Start the service at login, for you alone", Args: subcommandOnly, RunE: needSubcommand}
+	for _, sub := range []struct {
+		name, short, long string
+		do                func(*userService, context.Context, io.Writer) error
+	}{
+		{"install", "Start the service now and at every login, and the tray with the desktop",
+			"Start the service now and at every login, and the tray with the desktop. No root is needed.\n" +
+				"After an upgrade it restarts the service with the new version.", (*userService).install},
+		{"uninstall", "Stop the service, and remove all that was installed and written down",
+			"Stop the service, and remove all that was installed, what the service remembers, and its\n" +
+				"log. Your settings file stays.", (*userService).uninstall},
+		{"start", "Start the service", "", (*userService).start},
+		{"stop", "Stop the service until the next login", "", (*userService).stop},
+	} {
+		group.AddCommand(&cobra.Command{
+			Use:   sub.name,
+			Short: sub.short,
+			Long:  sub.long,
+			Args:  noArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				s := newUserService()
+				defer s.client.Close()
+				return withCure(sub.do(s, c.Context(), c.OutOrStdout()))
+			},
+		})
+	}
+	group.AddCommand(newServiceStatus(), newServiceUnit())
+	return group
+}
+
+// newServiceUnit is for those who make packages.
+func newServiceUnit() *cobra.Command {
+	program := "/usr/bin/mycoproxy"
+	c := &cobra.Command{
+		Use:    "unit",
+		Short:  "Print the systemd user unit",
+		Hidden: true,
+		Args:   noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := io.WriteString(c.OutOrStdout(), userservice.Unit(program))
+			return err
+		},
+	}
+	c.Flags().StringVar(&program, "program", program, "absolute `PATH` of the binary")
+	return c
+}
+
+// userService is the registered service, and the one that answers, which may be
+// another: "mycoproxy serve" in a terminal, or the tray.
+type userService struct {
+	userservice.Manager
+	client *control.Client
+}
+
+func newUserService() *userService {
+	client := control.NewClient(settings.ControlFolder())
+	return &userService{client: client, Manager: userservice.Manager{
+		Shutdown: client.Shutdown,
+		Running: func(ctx context.Context) int {
+			if state, _ := client.State(ctx); !state.Tray {
+				return state.PID
+			}
+			return 0 // that one leaves the work to the service
+		},
+	}}
+}
+
+func (s *userService) install(ctx context.Context, out io.Writer) error {
+	err := s.Install(ctx)
+	if errors.Is(err, userservice.ErrNoManager) {
+		return hinted{err, "The tray is registered all the same: it starts with the desktop, and does the service's work itself"}
+	}
+	if err != nil {
+		return err
+	}
+	state, err := s.await(ctx)
+	if err == nil && state.Version != programVersion() {
+		if err = s.Stop(ctx); err == nil {
+			state, err = s.startAndAwait(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "installed: the service starts at login, the tray with the desktop")
+	return tellRunning(out, state)
+}
+
+func (s *userService) uninstall(ctx context.Context, out io.Writer) error {
+	if err := s.Uninstall(ctx); err != nil {
+		return err
+	}
+	err := forget()
+	if errors.Is(err, errSecondTray) || errors.Is(err, control.ErrAlreadyRunning) {
+		_, err := fmt.Fprintln(out, "uninstalled; what is remembered and the log stay, since the tray or a terminal still does the work")
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("forget: %w", err)
+	}
+	_, err = fmt.Fprintln(out, "uninstalled")
+	return err
+}
+
+// forget removes what is remembered, unless somebody still needs it.
+func forget() error {
+	leaveTray, err := onlyTray()
+	if err != nil {
+		return err
+	}
+	defer leaveTray()
+	socket, release, err := control.Listen(settings.ControlFolder())
+	if err != nil {
+		return err
+	}
+	return settings.Forget(func() {
+		socket.Close()
+		release()
+		leaveTray()
+	})
+}
+
+func (s *userService) start(ctx context.Context, out io.Writer) error {
+	state, err := s.startAndAwait(ctx)
+	if err != nil {
+		return err
+	}
+	return tellRunning(out, state)
+}
+
+func (s *userService) stop(ctx context.Context, out io.Writer) error {
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "stopped")
+	return err
+}
+
+func (s *userService) startAndAwait(ctx context.Context) (backend.State, error) {
+	if err := s.Start(ctx); err != nil {
+		return backend.State{}, err
+	}
+	return s.await(ctx)
+}
+
+// await waits until the registered service answers, it and no other.
+func (s *userService) await(ctx context.Context) (backend.State, error) {
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for other := 0; ; {
+		if state, err := s.answer(limited); err == nil {
+			registered, err := s.Status(limited)
+			if err == nil && registered.Running && registered.PID == state.PID {
+				return state, nil
+			}
+			other = state.PID
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-limited.Done():
+		}
+		switch {
+		case ctx.Err() != nil:
+			return backend.State{}, ctx.Err()
+		case other != 0:
+			return backend.State{}, hinted{fmt.Errorf("the service was started, but another mycoproxy runs already (pid %d)", other),
+				"End that one, then: mycoproxy service start"}
+		default:
+			return backend.State{}, hinted{fmt.Errorf("the service was started, but does not answer within %v", startTimeout),
+				"See why by running it here: mycoproxy serve    Its log is " + settings.LogFile()}
+		}
+	}
+}
+
+// answer is the state, if it comes soon: a service that is about to start or end
+// may take a call and not answer it.
+func (s *userService) answer(ctx context.Context) (backend.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.client.State(ctx)
+}
+
+func tellRunning(out io.Writer, state backend.State) error {
+	_, err := fmt.Fprintf(out, "running: version %s, pid %d\n", state.Version, state.PID)
+	if err == nil && state.Version != programVersion() {
+		_, err = fmt.Fprintf(out, "note: %s\n", otherVersion())
+	}
+	return err
+}
+
+func otherVersion() string {
+	return fmt.Sprintf("this is version %s; to run the service with it: mycoproxy service install", programVersion())
+}
+
+// serviceStatus is what "service status" tells, as JSON too.
+type serviceStatus struct {
+	userservice.Status
+	Version     string `json:"version,omitempty"`   // of the service that runs
+	OtherPID    int    `json:"other_pid,omitempty"` // of what does the work in its place
+	ThisVersion string `json:"this_version"`        // of the program that tells this
+}
+
+func newServiceStatus() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is installed, what runs, and which binary it is",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s := newUserService()
+			defer s.client.Close()
+			status, err := s.report(c.Context())
+			if err != nil && !errors.Is(err, userservice.ErrNoManager) {
+				return withCure(err)
+			}
+			if asJSON {
+				if err := writeJSON(c.OutOrStdout(), status); err != nil {
+					return err
+				}
+			} else if _, err := io.WriteString(c.OutOrStdout(), status.text()); err != nil {
+				return err
+			}
+			switch {
+			case err != nil:
+				return hinted{fmt.Errorf("%w: %w", backend.ErrNotRunning, err), cures[userservice.ErrNoManager]}
+			case !status.Installed && !status.Running:
+				return hinted{backend.ErrNotRunning, "Install and start it with: mycoproxy service install"}
+			case !status.Running:
+				return hinted{backend.ErrNotRunning, "Start it with: mycoproxy service start"}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	return c
+}
+
+func (s *userService) report(ctx context.Context) (serviceStatus, error) {
+	registered, err := s.Status(ctx)
+	status := serviceStatus{Status: registered, ThisVersion: programVersion()}
+	if state, err := s.client.State(ctx); err == nil {
+		if status.Running && status.PID == state.PID {
+			status.Version = state.Version
+		} else {
+			status.OtherPID = state.PID
+		}
+	}
+	return status, err
+}
+
+func (s serviceStatus) text() string {
+	installed, runs, tray := "not installed", "no", "does not start with the desktop"
+	switch {
+	case s.Installed && s.Enabled:
+		installed = "installed, starts at login"
+	case s.Installed:
+		installed = "installed, but turned off at login"
+	}
+	switch {
+	case s.Version != "":
+		runs = fmt.Sprintf("yes, version %s, pid %d", s.Version, s.PID)
+	case s.Running:
+		runs = fmt.Sprintf("yes, pid %d, but it does not answer", s.PID)
+	}
+	if s.OtherPID != 0 {
+		runs += fmt.Sprintf("; the tray or a terminal does the work (pid %d)", s.OtherPID)
+	}
+	if s.TrayAtLogin {
+		tray = "starts with the desktop"
+	}
+	text := fmt.Sprintf("service   %s\n", installed)
+	if s.Program != "" {
+		text += fmt.Sprintf("program   %s\n", s.Program)
+	}
+	text += fmt.Sprintf("running   %s\ntray      %s\n", runs, tray)
+	if s.Version != "" && s.Version != s.ThisVersion {
+		text += fmt.Sprintf("note      %s\n", otherVersion())
+	}
+	return text
+}
+
+// cures are the hints for what can be in the way.
+var cures = map[error]string{
+	userservice.ErrRoot:         "Run it as yourself, without sudo",
+	userservice.ErrNoManager:    "The tray does without the service: mycoproxy tray    So does a terminal: mycoproxy serve",
+	userservice.ErrNotInstalled: "Install and start it with: mycoproxy service install",
+	userservice.ErrMasked:       "Allow it with: systemctl --user unmask mycoproxy.service",
+}
+
+func withCure(err error) error {
+	var own hinted
+	if errors.As(err, &own) {
+		return err
+	}
+	for known, cure := range cures {
+		if errors.Is(err, known) {
+			return hinted{err, cure}
+		}
+	}
+	return err
+}
