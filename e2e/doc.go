@@ -5,6 +5,9 @@
 // microsocks, ssh -D, and servers that are no proxies or misbehave. Behind the
 // peers, and only they can reach it, is a web server by the name of web.test.
 //
+// What needs a user manager, the service at login and the packages, is tested in
+// a container with a systemd of its own.
+//
 // The tests need root, and packages that "make setup-ci" installs. Without them
 // they are skipped by name, or fail if CI=true.
 package e2e

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +26,7 @@ func TestMain(m *testing.M) {
 	binary = filepath.Join(folder, "mycoproxy")
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/tray").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		os.RemoveAll(folder)
 		os.Exit(1)
 	}
 	code := m.Run()
@@ -35,25 +35,33 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need skips the test, by name and with the reason, unless it can run here.
-// Under CI it fails instead: there everything must be installed.
+// need skips the test, by name and with the reason, unless it can run here: as
+// root, and with these programs. Under CI it fails instead: there everything
+// must be installed.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
-	miss := func(what string) {
-		t.Helper()
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("needs %s (make setup-ci)", what)
-		}
-		t.Skipf("needs %s", what)
+	if os.Getuid() != 0 {
+		miss(t, "root, for network namespaces")
 	}
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		miss("root on Linux, for network namespaces")
-	}
-	for _, p := range append(programs, "ip") {
+	needPrograms(t, append(programs, "ip")...)
+}
+
+// needPrograms is need for a test that an ordinary user can run.
+func needPrograms(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			miss(p)
+			miss(t, p)
 		}
 	}
+}
+
+func miss(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("needs %s (make setup-ci)", what)
+	}
+	t.Skipf("needs %s", what)
 }
 
 // eventually waits until ok, asking often; it fails the test after limit.
