@@ -88,11 +88,12 @@ func TestSecondTray(t *testing.T) {
 // Where there can be no tray, a sentence says why.
 func TestNoDesktop(t *testing.T) {
 	t.Parallel()
+	empty := t.TempDir()
 	for _, c := range []struct {
 		name, want string
 		env        []string
 	}{
-		{"no session bus", "there is no session bus", []string{"DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=/nonexistent"}},
+		{"no session bus", "there is no session bus", []string{"DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=" + empty}},
 		{"a bus that is not there", "session bus cannot be reached", []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent/bus"}},
 		{"no display", "there is no display", nil},
 	} {
