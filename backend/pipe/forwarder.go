@@ -204,7 +204,7 @@ func (f *Forwarder) admit(conn net.Conn) {
 	f.streams.Go(func() {
 		defer f.Counters.open.Add(-1)
 		if isOurs {
-			f.forward(f.ctx, conn)
+			f.forward(context.Background(), conn) // the target's context ends it
 		} else {
 			f.forward(audience.ctx, conn)
 		}

@@ -24,7 +24,7 @@ type end struct {
 }
 
 // forward serves one accepted connection until both directions have ended, or
-// until ctx has.
+// the target's context or ctx has.
 func (f *Forwarder) forward(ctx context.Context, client net.Conn) {
 	remote, target := f.dialRemote(ctx)
 	if remote == nil {
@@ -87,7 +87,7 @@ func (s *stream) copy(dst, src *end, count *atomic.Int64) {
 func (f *Forwarder) dialRemote(stream context.Context) (net.Conn, *target) {
 	for {
 		target := f.target.Load()
-		if !target.remote.IsValid() || stream.Err() != nil {
+		if !target.remote.IsValid() || f.ctx.Err() != nil || stream.Err() != nil {
 			return nil, nil
 		}
 		ctx, cancel := context.WithTimeout(target.ctx, dialTimeout)
