@@ -19,7 +19,7 @@ func TestDebianPackage(t *testing.T) {
 	need(t, "systemd-nspawn", "debootstrap", "nsenter", "apt-get", "dpkg-deb")
 	c := newContainer(t, func(root string) {
 		for version, name := range map[string]string{"v1.0.0": "older.deb", "v1.1.0": "newer.deb"} {
-			if err := run("cp", build(t, version, "deb")[0], filepath.Join(root, "root", name)); err != nil {
+			if err := run("cp", build(t, version, "deb")[0], filepath.Join(root, "srv", name)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -27,7 +27,7 @@ func TestDebianPackage(t *testing.T) {
 	files, home := c.files(), c.must("find . | sort")
 
 	began := time.Now()
-	c.asRoot("apt-get install -y --no-install-recommends /root/older.deb")
+	c.asRoot("apt-get install -y --no-install-recommends /srv/older.deb")
 	t.Logf("installed in %v", time.Since(began).Round(10*time.Millisecond))
 	if pids := c.programs(); pids != "" {
 		t.Errorf("installing started %s", pids)
@@ -43,7 +43,7 @@ func TestDebianPackage(t *testing.T) {
 	if before.Program != packaged || before.Version != "v1.0.0" || !before.Running {
 		t.Errorf("after the installation: %+v", before)
 	}
-	c.asRoot("apt-get install -y --no-install-recommends /root/newer.deb")
+	c.asRoot("apt-get install -y --no-install-recommends /srv/newer.deb")
 	eventually(t, "the new version runs", 5*time.Second, func() bool {
 		s := c.service()
 		return s.Running && s.Version == "v1.1.0" && s.PID != before.PID

@@ -107,9 +107,7 @@ func (a *attachment) find(ctx context.Context, trouble *backend.Error, fn func(b
 			trouble = errStopped
 		}
 		fn(backend.State{Error: trouble})
-		select {
-		case <-time.After(attachPause):
-		case <-ctx.Done():
+		if pause(ctx, attachPause); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
