@@ -3,6 +3,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 BINARY   = bin/mycoproxy
 
+# How long the comparison takes: rounds, and seconds for each measurement.
+ROUNDS   = 5
+SECONDS  = 2
+
 # The race detector needs a C compiler.
 RACE     = $(if $(shell command -v gcc),-race)
 
@@ -17,7 +21,7 @@ CI_PACKAGES = gcc libc6-dev dante-server microsocks nginx-light redis-server ope
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the program into bin/, stripped and reproducible
@@ -41,6 +45,7 @@ test: ## Run all tests; those that need root or missing packages are skipped by 
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go vet ./... && GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/tray || exit 1; done
 	$(if $(RACE),,@echo "no C compiler here: the tests run without the race detector")
 	go test $(RACE) $$(go list ./... | grep -v /e2e)
+	cd bench && go vet ./... && go test ./...
 	go test -v -count=1 -p 1 -timeout 30m ./e2e/...
 
 .PHONY: test-service
@@ -67,11 +72,27 @@ fuzz: ## Fuzz everything that reads what others write, a minute each
 bench: ## Measure the copy, the probe and the reading of routes
 	go test -run '^$$' -bench . -benchmem -count 6 ./backend/...
 
+.PHONY: compare
+compare: build ## Measure the program beside other forwarders (cargo, haproxy), into docs/performance.json and .svg
+	@go build -C bench -o ../bin/compare ./compare
+	@bin/compare -binary $(BINARY) -rounds $(ROUNDS) -seconds $(SECONDS) -json docs/performance.json -markdown
+	@$(MAKE) --no-print-directory plot
+
+.PHONY: plot
+plot: ## Draw docs/performance.svg anew from docs/performance.json
+	@go run -C bench ./plot ../docs/performance.json ../docs/performance.svg
+
+.PHONY: bench-distance
+bench-distance: ## Measure what the spare connections save when the proxy is far away, in namespaces (root; make setup-ci)
+	go test -run '^$$' -bench Distance -benchtime 1x -timeout 20m -v ./e2e
+
 .PHONY: lint
 lint: ## gofmt, staticcheck for each system, golangci-lint and govulncheck, as far as they are installed
 	@test -z "$$(gofmt -l .)" || { gofmt -d . ; exit 1; }
 	go vet ./...
+	cd bench && go vet ./...
 	@if command -v staticcheck >/dev/null; then for os in linux windows darwin; do GOOS=$$os CGO_ENABLED=0 staticcheck ./... || exit 1; done; \
+		(cd bench && staticcheck ./...) || exit 1; \
 		else echo "staticcheck is not installed: go install honnef.co/go/tools/cmd/staticcheck@latest"; fi
 	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed"; fi
 	@if command -v govulncheck >/dev/null; then govulncheck ./...; else echo "govulncheck is not installed"; fi
@@ -92,4 +113,4 @@ setup-ci: ## Install what the end-to-end tests need (apt, as root)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin dist
+	rm -rf bin dist bench/tokio/target

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"log"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mycoproxy/bench"
+)
+
+// load is the client in front of a forwarder.
+type load struct {
+	addr     string
+	streams  int
+	duration time.Duration
+	pid      int // the forwarder's; 0: there is none
+}
+
+// runLoad makes one measurement, or holds streams open, and prints the figures.
+// It ends the process if something goes wrong.
+func runLoad(what string, args []string) {
+	var l load
+	flags := flag.NewFlagSet("load", flag.ExitOnError)
+	flags.IntVar(&l.streams, "n", 1, "how many streams at a time")
+	flags.DurationVar(&l.duration, "d", 2*time.Second, "how long to measure")
+	flags.IntVar(&l.pid, "pid", 0, "the forwarder's process")
+	flags.Parse(args)
+	l.addr = flags.Arg(0)
+	switch what {
+	case bench.Bulk:
+		report(l.bulk())
+	case bench.Ping:
+		report(l.ping())
+	case bench.Conn:
+		report(l.conn())
+	case bench.Idle:
+		report(l.idle())
+	case "hold":
+		l.hold()
+	default:
+		log.Fatalf("there is no measurement %q", what)
+	}
+}
+
+// report leaves out what could not be measured.
+func report(figures []figure) {
+	figures = slices.DeleteFunc(figures, func(f figure) bool { return math.IsNaN(f.Value) || math.IsInf(f.Value, 0) })
+	if err := json.NewEncoder(os.Stdout).Encode(figures); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// each runs f once for every stream, with the time at which to end, and returns
+// the forwarder's CPU seconds meanwhile.
+func (l *load) each(f func(stop time.Time)) (cpuSeconds float64) {
+	before, stop := cpu(l.pid), time.Now().Add(l.duration)
+	var streams sync.WaitGroup
+	for range l.streams {
+		streams.Go(func() { f(stop) })
+	}
+	streams.Wait()
+	return cpu(l.pid) - before
+}
+
+// bulk reads as fast as it can.
+func (l *load) bulk() []figure {
+	var total atomic.Int64
+	used := l.each(func(stop time.Time) {
+		c := l.dial()
+		defer c.Close()
+		c.Write([]byte(helloStream))
+		b := make([]byte, blockSize)
+		for time.Now().Before(stop) {
+			n, err := c.Read(b)
+			if err != nil {
+				log.Fatal(err)
+			}
+			total.Add(int64(n))
+		}
+	})
+	gb := float64(total.Load()) / 1e9
+	return []figure{{bench.GBPerSecond, gb / l.duration.Seconds()}, {bench.CPUPerGB, used / gb}}
+}
+
+// ping sends 64 bytes and waits until they are back, again and again.
+func (l *load) ping() []figure {
+	var mu sync.Mutex
+	var all []time.Duration
+	used := l.each(func(stop time.Time) {
+		c := l.dial()
+		defer c.Close()
+		c.Write([]byte(helloEcho))
+		var mine []time.Duration
+		b := make([]byte, 64)
+		for time.Now().Before(stop) {
+			start := time.Now()
+			c.Write(b)
+			if _, err := io.ReadFull(c, b); err != nil {
+				log.Fatal(err)
+			}
+			mine = append(mine, time.Since(start))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, mine...)
+	})
+	slices.Sort(all)
+	quantile := func(percent int) float64 { return float64(all[len(all)*percent/100].Nanoseconds()) / 1e3 }
+	return []figure{{"p50 µs", quantile(50)}, {"p99 µs", quantile(99)}, {"CPU µs each", used * 1e6 / float64(len(all))}}
+}
+
+// conn opens, uses once and closes connections. They are reset so that no port
+// stays taken.
+func (l *load) conn() []figure {
+	var done, failed atomic.Int64
+	used := l.each(func(stop time.Time) {
+		for time.Now().Before(stop) {
+			c, err := net.Dial("tcp", l.addr)
+			if err != nil {
+				failed.Add(1)
+				time.Sleep(10 * time.Millisecond)
+				continue
+			}
+			c.(*net.TCPConn).SetLinger(0)
+			if useOnce(c) != nil {
+				failed.Add(1)
+			} else {
+				done.Add(1)
+			}
+			c.Close()
+		}
+	})
+	n := float64(done.Load())
+	return []figure{{"per second", n / l.duration.Seconds()}, {"failed", float64(failed.Load())}, {"CPU µs each", used * 1e6 / n}}
+}
+
+// idle opens connections and looks at the forwarder while they are silent.
+func (l *load) idle() []figure {
+	before := residentKiB(l.pid)
+	held := l.open()
+	time.Sleep(time.Second)
+	n := float64(len(held))
+	figures := []figure{
+		{"held", n},
+		{"KiB each", (residentKiB(l.pid) - before) / n},
+		{"descriptors each", descriptors(l.pid) / n},
+	}
+	runtime.KeepAlive(held)
+	return figures
+}
+
+// hold keeps connections open until standard input ends. It prints a line when
+// all are there.
+func (l *load) hold() {
+	held := l.open()
+	if len(held) < l.streams {
+		os.Exit(1)
+	}
+	report([]figure{{"held", float64(len(held))}})
+	io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(held)
+}
+
+// open opens connections, each used once, until there are enough or one fails.
+func (l *load) open() (held []net.Conn) {
+	for range l.streams {
+		c := l.dial()
+		if err := useOnce(c); err != nil {
+			log.Printf("stopped at %d connections: %v", len(held), err)
+			break
+		}
+		held = append(held, c)
+	}
+	return held
+}
+
+// useOnce has one byte sent back.
+func useOnce(c net.Conn) error {
+	c.Write([]byte(helloEcho + "x"))
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err
+}
+
+func (l *load) dial() net.Conn {
+	c, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c
+}
