@@ -33,6 +33,7 @@ var walls = map[string][]string{
 		"mycoproxy/demo", "mycoproxy/doctor", "mycoproxy/notify", "mycoproxy/tray", "mycoproxy/tray/dialog"},
 	"mycoproxy/e2e":                {},
 	"mycoproxy/e2e/desktop":        {},
+	"mycoproxy/e2e/distance":       {},
 	"mycoproxy/e2e/proxies":        {},
 	"mycoproxy/e2e/wine":           {},
 	"mycoproxy/installer/licences": {},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,27 +261,34 @@ func (b *bed) startWeb() error {
 func webPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, indexPage) })
-	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(bigSize))
-		block := make([]byte, 1<<16)
-		for left := bigSize; left > 0; left -= len(block) {
-			if _, err := w.Write(block[:min(left, len(block))]); err != nil {
-				return
-			}
-		}
+	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) { writeBlank(w, bigSize) })
+	mux.HandleFunc("/blank/{size}", func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.PathValue("size"))
+		writeBlank(w, size)
 	})
 	mux.HandleFunc("/many", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "<html><body>")
 		for i := range pictures {
 			fmt.Fprintf(w, "<img src=/picture/%d>", i)
 		}
-		io.WriteString(w, `<script>onload=()=>{document.body.append("loaded "+performance.getEntriesByType("resource").filter(r=>r.responseStatus==200).length+" from "+location.host)}</script></body></html>`)
+		io.WriteString(w, `<script>onload=()=>{document.body.append("loaded "+performance.getEntriesByType("resource").filter(r=>r.responseStatus==200).length+" from "+location.host+" after "+Math.round(performance.now())+" ms")}</script></body></html>`)
 	})
 	mux.HandleFunc("/picture/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "image/png")
 		w.Write(make([]byte, 20_000))
 	})
 	return mux
+}
+
+// writeBlank answers with that many zeros.
+func writeBlank(w http.ResponseWriter, size int) {
+	w.Header().Set("Content-Length", fmt.Sprint(size))
+	block := make([]byte, 1<<16)
+	for left := size; left > 0; left -= len(block) {
+		if _, err := w.Write(block[:min(left, len(block))]); err != nil {
+			return
+		}
+	}
 }
 
 func answerAfterTheEnd(l net.Listener) {

@@ -44,8 +44,7 @@ func TestFiveThousandIdleStreams(t *testing.T) {
 		t.Errorf("%d streams are open", open)
 	}
 	pid := s.state().PID
-	descriptors, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	t.Logf("5000 idle streams: %d descriptors, %s", len(descriptors), memory(pid))
+	t.Logf("5000 idle streams: %d descriptors, %s", descriptors(pid), memory(pid, "VmRSS"))
 	for i := 0; i < len(held); i += 500 {
 		if !alive(held[i]) {
 			t.Errorf("stream %d died", i)
@@ -53,10 +52,11 @@ func TestFiveThousandIdleStreams(t *testing.T) {
 	}
 }
 
-func memory(pid int) string {
+// memory is a line of what the system says of a process's memory.
+func memory(pid int, name string) string {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(status)) {
-		if strings.HasPrefix(line, "VmRSS:") {
+		if strings.HasPrefix(line, name+":") {
 			return strings.TrimSpace(line)
 		}
 	}

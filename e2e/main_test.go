@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // need skips the test, by name and with the reason, unless it can run here: as
 // root, and with these programs. Under CI it fails instead: there everything
 // must be installed.
-func need(t *testing.T, programs ...string) {
+func need(t testing.TB, programs ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		miss(t, "root, for network namespaces")
@@ -47,7 +47,7 @@ func need(t *testing.T, programs ...string) {
 }
 
 // needPrograms is need for a test that an ordinary user can run.
-func needPrograms(t *testing.T, programs ...string) {
+func needPrograms(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
@@ -56,7 +56,7 @@ func needPrograms(t *testing.T, programs ...string) {
 	}
 }
 
-func miss(t *testing.T, what string) {
+func miss(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("needs %s (make setup-ci)", what)

@@ -134,8 +134,13 @@ func redis(b *bed, n *namespace, addr string) error {
 func nothing(*bed, *namespace, string) error { return nil }
 
 func dropping(b *bed, n *namespace, _ string) error {
+	return filter(n, "tcp dport 1080 drop")
+}
+
+// filter has the rules of nft decide on all that comes in.
+func filter(n *namespace, rules ...string) error {
 	c := n.command("nft", "-f", "-")
-	c.Stdin = strings.NewReader("table inet f { chain i { type filter hook input priority 0; tcp dport 1080 drop ; } ; }\n")
+	c.Stdin = strings.NewReader("table inet f { chain i { type filter hook input priority 0; " + strings.Join(rules, " ; ") + " ; } ; }\n")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("nft: %w: %s", err, out)
 	}

@@ -28,7 +28,7 @@ import (
 // service is "mycoproxy serve" on a laptop.
 type service struct {
 	*control.Client
-	t       *testing.T
+	t       testing.TB
 	laptop  *namespace
 	folder  string // its home
 	env     []string
@@ -43,7 +43,7 @@ func serve(t *testing.T, b *bed, args ...string) *service {
 	return serveOn(t, b.laptop(t), nil, args...)
 }
 
-func serveOn(t *testing.T, laptop *namespace, prefix []string, args ...string) *service {
+func serveOn(t testing.TB, laptop *namespace, prefix []string, args ...string) *service {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "mpe") // not that of t, whose path is too long for a socket
 	if err != nil {
@@ -255,7 +255,7 @@ func asPeers(addrs ...string) (args []string) {
 	return args
 }
 
-func contains(t *testing.T, text, part string) {
+func contains(t testing.TB, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
 		t.Errorf("%q is not in %q", part, text)
