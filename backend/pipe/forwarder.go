@@ -26,13 +26,17 @@ type Options struct {
 	// Share is whom to serve at first; zero: this machine only.
 	Share backend.Share
 
-	// Dial connects to the remote; nil: that of a zero [net.Dialer]. Its context
+	// Dial connects to the remote; nil: as a zero [net.Dialer] does. Its context
 	// ends after 10 seconds, and when the stream is not wanted any more.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Dialled hears of each dial that says something of the remote: err is nil
 	// if it answered. It is called from many goroutines; nil: nobody hears.
 	Dialled func(remote netip.AddrPort, err error)
+
+	// Opening is what [GreetedSpares] say and hear; zero: nothing, so that they
+	// are [DialledSpares].
+	Opening Opening
 
 	// Counters count the streams; nil: they are counted nowhere.
 	Counters *Counters
@@ -68,6 +72,10 @@ type Forwarder struct {
 	audience atomic.Pointer[audience]
 	streams  sync.WaitGroup
 
+	dialsSystem bool // Dial was left to us
+	loop        atomic.Pointer[loop]
+	spareKind   atomic.Int32 // a Spares
+
 	accepting   sync.Mutex // held by whoever calls accept
 	early       []net.Conn // accepted while Reach looked for its own
 	lastRefusal time.Time  // when a refusal was last logged
@@ -93,6 +101,7 @@ type audience struct {
 func NewForwarder(l net.Listener, options Options) *Forwarder {
 	f := &Forwarder{Options: options, listener: l}
 	if f.Dial == nil {
+		f.dialsSystem = true
 		f.Dial = new(net.Dialer).DialContext
 	}
 	if f.Dialled == nil {
@@ -122,6 +131,18 @@ func (f *Forwarder) Switch(remote netip.AddrPort) {
 	if old := f.target.Swap(next); old != nil {
 		old.cancel()
 	}
+	f.loop.Load().wake()
+}
+
+// KeepSpares makes kind the spare connections that are kept from now on; at
+// first there are none. Those there are of another kind are closed.
+func (f *Forwarder) KeepSpares(kind Spares) {
+	if kind == GreetedSpares && len(f.Opening.Sent) == 0 {
+		kind = DialledSpares
+	}
+	if Spares(f.spareKind.Swap(int32(kind))) != kind {
+		f.loop.Load().wake()
+	}
 }
 
 // SetShare changes whom the listener serves. If it is fewer than before, the
@@ -134,6 +155,7 @@ func (f *Forwarder) SetShare(share backend.Share) {
 	} else if old != nil {
 		context.AfterFunc(next.ctx, old.cancel)
 	}
+	f.loop.Load().wake()
 }
 
 // Serve accepts and forwards until Close, after which it returns
@@ -146,6 +168,9 @@ func (f *Forwarder) Serve() error {
 		f.admit(conn)
 	}
 	f.early = nil
+	if served, err := f.serveSockets(); served {
+		return err
+	}
 	pause := minAcceptPause
 	for {
 		conn, err := f.listener.Accept()
@@ -174,6 +199,7 @@ func (f *Forwarder) Serve() error {
 func (f *Forwarder) Close() {
 	f.cancel()
 	f.listener.Close()
+	f.loop.Load().end()
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
 	defer f.accepting.Unlock()
 	for _, conn := range f.early {
@@ -187,28 +213,39 @@ func (f *Forwarder) Wait() { f.streams.Wait() }
 
 // admit starts a stream for conn, if its source is one to be served.
 func (f *Forwarder) admit(conn net.Conn) {
-	audience := f.audience.Load()
-	source, local := addrPort(conn.RemoteAddr()).Addr(), addrPort(conn.LocalAddr()).Addr()
-	isOurs := serves(backend.ShareOff, source, local)
-	if !isOurs && !serves(audience.share, source, local) {
+	served, audience := f.judge(addrPort(conn.RemoteAddr()).Addr(), addrPort(conn.LocalAddr()).Addr())
+	if !served {
 		reset(conn)
-		refused := f.Counters.refused.Add(1)
-		if now := time.Now(); f.lastRefusal.IsZero() || now.Sub(f.lastRefusal) >= refusalLogGap {
-			f.lastRefusal = now
-			f.Log.Warn("refused a connection from another machine", "source", source.Unmap(), "share", audience.share, "refused in all", refused)
-		}
 		return
 	}
 	f.Counters.total.Add(1)
 	f.Counters.open.Add(1)
 	f.streams.Go(func() {
 		defer f.Counters.open.Add(-1)
-		if isOurs {
+		if audience == nil {
 			f.forward(context.Background(), conn) // the target's context ends it
 		} else {
 			f.forward(audience.ctx, conn)
 		}
 	})
+}
+
+// judge decides whether to serve a connection, and counts it if not. The
+// audience is that which it belongs to; nil: it is this machine's own.
+func (f *Forwarder) judge(source, local netip.Addr) (served bool, a *audience) {
+	if serves(backend.ShareOff, source, local) {
+		return true, nil
+	}
+	a = f.audience.Load()
+	if serves(a.share, source, local) {
+		return true, a
+	}
+	refused := f.Counters.refused.Add(1)
+	if now := time.Now(); f.lastRefusal.IsZero() || now.Sub(f.lastRefusal) >= refusalLogGap {
+		f.lastRefusal = now
+		f.Log.Warn("refused a connection from another machine", "source", source.Unmap(), "share", a.share, "refused in all", refused)
+	}
+	return false, nil
 }
 
 // addrPort is the address of a TCP connection; invalid if it is none.

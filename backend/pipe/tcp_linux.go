@@ -7,14 +7,22 @@ import (
 )
 
 // unsent is the number of bytes written to c that the other side has not
-// acknowledged; 0 if c is closed (tcp(7), SIOCOUTQ).
+// acknowledged; 0 if c is closed.
 func unsent(c net.Conn) (n int) {
-	control(c, func(fd int) {
-		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.State == unix.BPF_TCP_CLOSE {
-			return // it was reset, which leaves the count as it was
-		}
-		n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-	})
+	control(c, func(fd int) { n = unsentBytes(fd) })
+	return n
+}
+
+// unsentBytes is unsent for a descriptor (tcp(7), SIOCOUTQ).
+func unsentBytes(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil || n == 0 {
+		return 0
+	}
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err == nil && info.State == unix.BPF_TCP_CLOSE {
+		return 0 // it was reset, which leaves the count as it was
+	}
 	return n
 }
 
