@@ -11,6 +11,7 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/scan"
 	"mycoproxy/backend/settings"
 )
 
@@ -252,6 +253,7 @@ func (e *Engine) setRemote(addr netip.AddrPort, mode backend.Mode) {
 	e.stopChecking()
 	e.fails.Store(0)
 	e.remote = &backend.Remote{Address: addr, Mode: mode, Since: now(), Answering: true}
+	e.verdict = e.table.Verdict(addr)
 	e.forwarding.Switch(addr)
 	e.Log.Info("forwarding", "remote", addr, "mode", mode)
 	if mode == backend.Explicit {
@@ -270,6 +272,7 @@ func (e *Engine) startForwarding() error {
 			Share:    e.share,
 			Dial:     e.Dial,
 			Dialled:  e.dialled,
+			Opening:  pipe.Opening{Sent: scan.Greeting, Answer: scan.Accepted},
 			Counters: &e.counters,
 			Log:      e.Log,
 		}),

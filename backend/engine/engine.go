@@ -41,6 +41,8 @@ type Config struct {
 	// Peers are scanned besides the routes.
 	Peers []netip.AddrPort
 
+	// Warm is whether to keep spare connections to the remote while streams come.
+	Warm bool
 	// Probe is whether probing is on from the start.
 	Probe bool
 	// Memory is the last command of the service before this one, to be done
@@ -84,8 +86,9 @@ type Engine struct {
 	connecting *connecting // nil: no connect is under way
 	recalling  bool        // the last service was connected by a race, and this one still is to be
 	remote     *backend.Remote
-	forwarding *forwarding // nil exactly if remote is
-	checking   *checking   // nil: the remote is not under suspicion
+	verdict    backend.Verdict // the last one on the remote
+	forwarding *forwarding     // nil exactly if remote is
+	checking   *checking       // nil: the remote is not under suspicion
 	lastError  *backend.Error
 	saveError  *backend.Error
 }
@@ -156,6 +159,9 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 
 // publish makes the state of now the latest, if it is another.
 func (e *Engine) publish() {
+	if e.forwarding != nil {
+		e.forwarding.KeepSpares(e.spares())
+	}
 	s := e.snapshot()
 	if old, _ := e.latest.load(); !reflect.DeepEqual(old, s) {
 		e.latest.store(s)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"mycoproxy/backend"
+	"mycoproxy/backend/pipe"
 )
 
 // suspectAfter is how many dials in a row must fail before the remote is checked.
@@ -36,6 +37,19 @@ func (e *Engine) dialled(remote netip.AddrPort, err error) {
 func alive(mode backend.Mode) func(backend.Verdict) bool {
 	return func(v backend.Verdict) bool {
 		return v == backend.Valid || mode == backend.Explicit && v == backend.AuthRequired
+	}
+}
+
+// spares are the spare connections to keep: none while the remote is under
+// suspicion or does not listen.
+func (e *Engine) spares() pipe.Spares {
+	switch {
+	case !e.Warm, e.checking != nil, e.verdict == backend.NotListening:
+		return pipe.NoSpares
+	case e.verdict == backend.Valid:
+		return pipe.GreetedSpares
+	default:
+		return pipe.DialledSpares
 	}
 }
 
@@ -75,6 +89,7 @@ func (e *Engine) judge(v backend.Verdict) {
 	if v == backend.Unknown {
 		return
 	}
+	e.verdict = v
 	answering := alive(e.remote.Mode)(v)
 	if !answering {
 		e.fails.Store(suspectAfter) // so that the first dial that succeeds has it checked

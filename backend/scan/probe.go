@@ -34,7 +34,11 @@ type Result struct {
 	At      time.Time     // when the probe ended
 }
 
-var greeting = []byte{5, 1, 0} // version 5, one method offered: no authentication
+// What a probe says and what a valid proxy answers (RFC 1928, section 3).
+var (
+	Greeting = []byte{5, 1, 0} // version 5, one method offered: no authentication
+	Accepted = []byte{5, 0}    // version 5, no authentication
+)
 
 // Probe greets addr once and closes. It takes at most [ProbeTimeout].
 func (p *Prober) Probe(ctx context.Context, addr netip.AddrPort) (r Result) {
@@ -65,7 +69,7 @@ func (p *Prober) Probe(ctx context.Context, addr netip.AddrPort) (r Result) {
 	r.Connect = connected.Sub(start)
 
 	var answer [2]byte
-	_, err = conn.Write(greeting)
+	_, err = conn.Write(Greeting)
 	n := 0
 	if err == nil {
 		n, err = io.ReadFull(conn, answer[:])

@@ -43,6 +43,14 @@ func (t *Table) Set(addrs []netip.AddrPort) (fresh []netip.AddrPort) {
 // Has reports whether addr is a peer.
 func (t *Table) Has(addr netip.AddrPort) bool { return t.peers[addr] != nil }
 
+// Verdict is that on addr; Unknown if it is no peer.
+func (t *Table) Verdict(addr netip.AddrPort) backend.Verdict {
+	if p := t.peers[addr]; p != nil {
+		return p.Verdict
+	}
+	return backend.Unknown
+}
+
 // Len is the number of peers.
 func (t *Table) Len() int { return len(t.peers) }
 

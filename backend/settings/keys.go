@@ -38,8 +38,8 @@ var keys = []key{
 		"Whether a service that was connected when it ended connects again when it starts.",
 	}, func(s *Settings) any { return &s.Reconnect }},
 	{"warm", `true`, []string{
-		"Whether to keep a few spare connections to the remote while it is in use.",
-		"It is not used yet.",
+		"Whether to keep a few spare connections to the remote while it is in use, so that",
+		"new ones need not wait for a round trip or two. Used on Linux.",
 	}, func(s *Settings) any { return &s.Warm }},
 	{"notifications", `true`, []string{
 		"Whether the tray shows notifications.",

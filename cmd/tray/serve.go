@@ -194,6 +194,7 @@ func newEngine(s settings.Settings, log *slog.Logger, inTray bool) (e *engine.En
 		Version:  programVersion(),
 		Listen:   s.Listen.AddrPort,
 		Share:    s.Share,
+		Warm:     s.Warm,
 		Probe:    s.Probe,
 		Remember: func(m settings.Memory) error { return m.Save(folder) },
 		KeepShare: func(share backend.Share) error {

@@ -1,0 +1,150 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"mycoproxy/backend"
+)
+
+// toRemote counts the connections from the service to port 1080 of others that
+// stand, the closed ones not.
+func (s *service) toRemote() (n int) {
+	s.t.Helper()
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", s.state().PID))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 9 && strings.HasSuffix(f[2], ":0438") && f[3] == "01" && !strings.HasPrefix(f[2], "0000000000000000") {
+			n++
+		}
+	}
+	return n
+}
+
+// Real servers, with the greeting of browsers and with that of curl: spares are
+// kept while streams come, and pages come over them.
+func TestSparesToRealServers(t *testing.T) {
+	b := needBed(t, "curl")
+	for _, name := range []string{"dante", "micro", "sshdynamic"} {
+		s := serve(t, b, asPeers(addressOf(name))...)
+		s.until("one scan", 10*time.Second, scanned)
+		s.connect(name)
+		for range 4 {
+			s.mustGet()
+		}
+		eventually(t, name+": spares", 5*time.Second, func() bool { return s.toRemote() >= 4 })
+		for range 3 {
+			out, err := s.laptop.command("curl", "-sS", "-m", "10", "-x", "socks5h://127.0.0.1:1080", "http://web.test/").CombinedOutput()
+			if err != nil || string(out) != indexPage {
+				t.Errorf("%s: curl: %q, %v", name, out, err)
+			}
+			s.mustGet()
+		}
+		if n, err := s.get("/big"); err != nil || n != bigSize {
+			t.Errorf("%s: 8 MB: %d, %v", name, n, err)
+		}
+		if err := s.Disconnect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.toRemote(); n != 0 {
+			t.Errorf("%s: after the disconnect %d connections are open", name, n)
+		}
+	}
+}
+
+// A minute without streams, and nothing is open to the remote.
+func TestNoSparesWithoutStreams(t *testing.T) {
+	b := needBed(t)
+	t.Parallel()
+	s := serve(t, b, asPeers(addressOf("micro"))...)
+	s.until("one scan", 10*time.Second, scanned)
+	s.connect("micro")
+	s.mustGet()
+	eventually(t, "a spare", 5*time.Second, func() bool { return s.toRemote() > 0 })
+	if err := s.StopProbe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := eventually(t, "no spare", 30*time.Second, func() bool { return s.toRemote() == 0 })
+	t.Logf("the last spare was closed after %v", took)
+}
+
+// Servers that make spares useless cost nothing but those.
+func TestServersThatSuitNoSpares(t *testing.T) {
+	b := needBed(t)
+	for number, start := range map[int]func(*namespace, string) (func(), error){
+		20: func(n *namespace, address string) (func(), error) {
+			return serveAt(n, address, func(c net.Conn) { // closes what is idle for a second
+				c.SetDeadline(time.Now().Add(time.Second))
+				socksEcho(c)
+			})
+		},
+		21: func(n *namespace, address string) (func(), error) { return serveOneAtATime(n, address, socksEcho) },
+	} {
+		n, addr := ownPeer(t, b, number)
+		stop, err := start(n, at(addr).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		s := serve(t, b, asPeers(addr)...)
+		s.until("valid", 10*time.Second, func(s backend.State) bool { return len(s.Proxies) == 1 })
+		if _, err := s.Connect(t.Context(), at(addr)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 12 {
+			if i == 6 {
+				eventually(t, "the spares are closed, or wait", 3*time.Second, func() bool { return number == 21 || s.toRemote() == 0 })
+			}
+			c, err := s.stream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			io.WriteString(c, []string{"\x05\x01\x00", "\x05\x02\x00\x01"}[i%2])
+			answer := make([]byte, 2)
+			if _, err := io.ReadFull(c, answer); err != nil || !alive(c) {
+				t.Errorf("peer %d, stream %d: %v", number, i, err)
+			}
+			c.Close()
+		}
+	}
+}
+
+// socksEcho answers a greeting, and then sends back what comes.
+func socksEcho(c net.Conn) {
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return
+	}
+	io.ReadFull(c, make([]byte, head[1]))
+	c.Write([]byte{5, 0})
+	echo(c)
+}
+
+// serveOneAtATime accepts a connection when the one before has ended.
+func serveOneAtATime(n *namespace, address string, handle func(net.Conn)) (stop func(), err error) {
+	l, err := n.listen(address)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			handle(c)
+			c.Close()
+		}
+	}()
+	return func() { l.Close() }, nil
+}
