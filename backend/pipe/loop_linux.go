@@ -66,6 +66,9 @@ func (f *Forwarder) serveSockets() (served bool, err error) {
 		return false, nil
 	}
 	l, err := newLoop(f, listener)
+	if f.ctx.Err() != nil && err != nil {
+		return true, net.ErrClosed
+	}
 	if err != nil {
 		f.Log.Warn("streams are carried the slower way", "error", err)
 		return false, nil
@@ -83,8 +86,8 @@ func (f *Forwarder) serveSockets() (served bool, err error) {
 
 // newLoop takes the listener over from Go's own poller, which would wake up for
 // each connection, too.
-func newLoop(f *Forwarder, listener *net.TCPListener) (l *loop, err error) {
-	l = &loop{forwarder: f, epoll: -1, wakeup: -1, listener: -1, failed: make(chan error, 2), ended: make(chan struct{})}
+func newLoop(f *Forwarder, listener *net.TCPListener) (_ *loop, err error) {
+	l := &loop{forwarder: f, epoll: -1, wakeup: -1, listener: -1, failed: make(chan error, 2), ended: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			l.release()

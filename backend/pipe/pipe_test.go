@@ -290,6 +290,20 @@ func TestCloseFreesThePortAndCutsEverything(t *testing.T) {
 	}
 }
 
+// A disconnect may come before the listener serves.
+func TestCloseBeforeServe(t *testing.T) {
+	l, err := Bind(netip.MustParseAddrPort("[::]:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := NewForwarder(l, Options{})
+	f.Close()
+	if err := f.Serve(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve returned %v", err)
+	}
+	f.Wait()
+}
+
 // isClosed fails the test unless a new connection ends at once.
 func isClosed(t *testing.T, f *Forwarder) {
 	t.Helper()
