@@ -29,6 +29,7 @@ func TestNotifications(t *testing.T) {
 	}
 	tray := d.mycoproxy()
 	d.untilIcon()
+	d.untilRow("[ ] " + slow.Addr().String()) // the panel scrolls a menu that grows while it is open
 	d.pick("Connect to the fastest")
 	n.until(t, fmt.Sprintf("by desktop.test, pid %d", os.Getpid()))
 	d.closeNotification("1-port-taken")
