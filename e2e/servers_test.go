@@ -157,6 +157,17 @@ func misbehaving(handle func(net.Conn)) startServer {
 
 // serveAt serves until stop is called.
 func serveAt(n *namespace, address string, handle func(net.Conn)) (stop func(), err error) {
+	return acceptAt(n, address, func(c net.Conn) {
+		go func() {
+			defer c.Close()
+			handle(c)
+		}()
+	})
+}
+
+// acceptAt accepts until stop is called; the next connection when take has
+// returned.
+func acceptAt(n *namespace, address string, take func(net.Conn)) (stop func(), err error) {
 	l, err := n.listen(address)
 	if err != nil {
 		return nil, err
@@ -167,10 +178,7 @@ func serveAt(n *namespace, address string, handle func(net.Conn)) (stop func(), 
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				handle(c)
-			}()
+			take(c)
 		}
 	}()
 	return func() { l.Close() }, nil

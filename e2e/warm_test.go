@@ -132,19 +132,8 @@ func socksEcho(c net.Conn) {
 
 // serveOneAtATime accepts a connection when the one before has ended.
 func serveOneAtATime(n *namespace, address string, handle func(net.Conn)) (stop func(), err error) {
-	l, err := n.listen(address)
-	if err != nil {
-		return nil, err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			handle(c)
-			c.Close()
-		}
-	}()
-	return func() { l.Close() }, nil
+	return acceptAt(n, address, func(c net.Conn) {
+		defer c.Close()
+		handle(c)
+	})
 }

@@ -20,9 +20,8 @@ type flow struct {
 	link     *link     // nil: the client's first bytes are awaited, which decide on it
 	audience *audience // of another machine's; nil: it is this machine's
 	up, down direction
-	target   *target // of the link
-	isNoted  bool    // counted among those who want spares
-	goesOn   bool    // it has more to do, after the others
+	isNoted  bool // counted among those who want spares
+	goesOn   bool // it has more to do, after the others
 	isClosed bool
 
 	isBroken bool      // a side is gone without having ended
@@ -298,8 +297,7 @@ func (l *loop) finish(f *flow, reset bool) {
 	f.down.empty(&l.pipes)
 	l.close(f.client, reset)
 	if f.link != nil {
-		l.timers.stop(&f.link.timer)
-		l.close(&f.link.socket, reset)
+		l.hangUp(f.link, reset)
 	}
 	l.forwarder.Counters.open.Add(-1)
 }

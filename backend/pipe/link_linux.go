@@ -69,7 +69,7 @@ func (l *loop) assign(f *flow, first []byte) {
 	}
 	opening := l.forwarder.Opening.begins(first)
 	if len(first) > 0 {
-		l.note(f, first)
+		l.note(f, opening)
 	}
 	k, inTheWay, found := l.spares.take(opening)
 	l.drop(inTheWay)
@@ -100,7 +100,7 @@ func (l *loop) assign(f *flow, first []byte) {
 }
 
 func (l *loop) attach(f *flow, k *link) {
-	f.link, k.flow, f.target = k, f, l.target
+	f.link, k.flow = k, f
 	f.up.dst, f.down.src = &k.socket, &k.socket
 }
 
@@ -121,8 +121,7 @@ func (l *loop) dialFor(f *flow, greets bool) {
 // redial gives the flow a fresh link in place of a spare that has failed. The
 // client sees nothing of that, so what it has heard must be so again.
 func (l *loop) redial(f *flow) {
-	l.close(&f.link.socket, true)
-	l.timers.stop(&f.link.timer)
+	l.hangUp(f.link, true)
 	f.isOnSpare = false
 	unsent := f.up.rest
 	f.up.rest, f.up.done = f.replay, false
@@ -140,8 +139,7 @@ func (l *loop) redirect(f *flow) {
 		l.cut(f)
 		return
 	}
-	l.close(&f.link.socket, true)
-	l.timers.stop(&f.link.timer)
+	l.hangUp(f.link, true)
 	f.isOnSpare = false
 	l.dialFor(f, false)
 }
@@ -249,9 +247,14 @@ func (l *loop) discard(k *link) {
 // drop closes links that are not spares any more, nor a flow's yet.
 func (l *loop) drop(links []*link) {
 	for _, k := range links {
-		l.timers.stop(&k.timer)
-		l.close(&k.socket, false)
+		l.hangUp(k, false)
 	}
+}
+
+// hangUp closes the link, with a reset if the remote is to see an error.
+func (l *loop) hangUp(k *link, reset bool) {
+	l.timers.stop(&k.timer)
+	l.close(&k.socket, reset)
 }
 
 // dialled tells the outcome of a flow's own dial.
@@ -268,10 +271,10 @@ func (l *loop) dialled(err error) {
 	}
 }
 
-// note counts the flow, by its first bytes, among those who want spares.
-func (l *loop) note(f *flow, first []byte) {
+// note counts the flow among those who want spares.
+func (l *loop) note(f *flow, opening bool) {
 	f.isNoted = true
-	l.spares.note(time.Now(), l.forwarder.Opening.begins(first))
+	l.spares.note(time.Now(), opening)
 }
 
 // sent takes note of what the client has sent.
@@ -284,7 +287,7 @@ func (l *loop) sent(f *flow, b []byte) {
 		}
 	}
 	if !f.isNoted {
-		l.note(f, b)
+		l.note(f, l.forwarder.Opening.begins(b))
 		l.refill()
 	}
 }

@@ -66,10 +66,11 @@ func (f *Forwarder) serveSockets() (served bool, err error) {
 		return false, nil
 	}
 	l, err := newLoop(f, listener)
-	if f.ctx.Err() != nil && err != nil {
+	switch {
+	case err == nil:
+	case f.ctx.Err() != nil:
 		return true, net.ErrClosed
-	}
-	if err != nil {
+	default:
 		f.Log.Warn("streams are carried the slower way", "error", err)
 		return false, nil
 	}
@@ -246,7 +247,8 @@ func (l *loop) obey() {
 	}
 	now := l.forwarder.target.Load()
 	kind := Spares(l.forwarder.spareKind.Load())
-	if l.target != now {
+	switched := l.target != now
+	if switched {
 		l.target, l.proven, l.spares.restUntil = now, false, time.Time{}
 		l.drop(l.spares.clear())
 	}
@@ -258,7 +260,7 @@ func (l *loop) obey() {
 		switch {
 		case f.audience != nil && f.audience.ctx.Err() != nil:
 			l.cut(f)
-		case f.link == nil || f.target == now:
+		case f.link == nil || !switched:
 		case f.link.stage != open:
 			l.redirect(f)
 		default:
