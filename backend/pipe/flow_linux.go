@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -308,7 +309,7 @@ func (s *socket) allSent() bool { return s.isLost || unsentBytes(s.fd) == 0 }
 // read reads without waiting; 0 is the end.
 func read(s *socket, buffer []byte) (n int, err error) {
 	for {
-		n, err = unix.Read(s.fd, buffer)
+		n, err = transfer(unix.SYS_RECVFROM, s.fd, buffer)
 		if err != unix.EINTR {
 			break
 		}
@@ -322,7 +323,7 @@ func read(s *socket, buffer []byte) (n int, err error) {
 // write writes without waiting.
 func write(s *socket, b []byte) (n int, err error) {
 	for {
-		n, err = unix.Write(s.fd, b)
+		n, err = transfer(unix.SYS_SENDTO, s.fd, b)
 		if err != unix.EINTR {
 			break
 		}
@@ -331,4 +332,14 @@ func write(s *socket, b []byte) (n int, err error) {
 		s.writable = false
 	}
 	return max(n, 0), err
+}
+
+// transfer is recv(2) or send(2) on a socket that does not wait, so that there
+// is no need to tell the scheduler of a system call that might.
+func transfer(call uintptr, fd int, b []byte) (n int, err error) {
+	r, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(r), nil
 }
