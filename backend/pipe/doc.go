@@ -21,8 +21,8 @@
 // the other after that counts as broken too: on the safe side. Only Linux tells
 // in every case an end from a break that the other direction heard of first.
 //
-// While streams come, spare connections to the remote are kept (see [Spares]),
-// on Linux. A stream that is given one sees, and so does the remote, the very
+// While streams come, spare connections to the remote are kept (see [Spares]).
+// A stream that is given one sees, and so does the remote, the very
 // bytes that it would have seen over a connection of its own.
 //
 // The package knows nothing of SOCKS: a client talks to the remote, and

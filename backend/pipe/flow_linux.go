@@ -153,7 +153,7 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 		return 0, err
 	}
 	if n == 0 {
-		if d == &f.down && f.isOnSpare {
+		if d == &f.down && f.isOnSpare && !l.askedNothing(f) {
 			return 0, unix.ECONNRESET // another link may do better
 		}
 		d.ended = true

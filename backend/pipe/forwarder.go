@@ -75,6 +75,7 @@ type Forwarder struct {
 	dialsSystem bool // Dial was left to us
 	loop        atomic.Pointer[loop]
 	spareKind   atomic.Int32 // a Spares
+	reserves    reserves     // the spares of streams that the loop does not carry
 
 	accepting   sync.Mutex // held by whoever calls accept
 	early       []net.Conn // accepted while Reach looked for its own
@@ -141,6 +142,7 @@ func (f *Forwarder) KeepSpares(kind Spares) {
 		kind = DialledSpares
 	}
 	if Spares(f.spareKind.Swap(int32(kind))) != kind {
+		f.clearReserves()
 		f.loop.Load().wake()
 	}
 }

@@ -174,7 +174,11 @@ func (l *loop) connected(k *link) {
 			l.failLink(k, err)
 			return
 		}
-		l.timers.set(&k.timer, time.Now().Add(answerLimit))
+		limit := answerLimit
+		if k.flow != nil {
+			limit = replacementLimit
+		}
+		l.timers.set(&k.timer, time.Now().Add(limit))
 	case k.flow != nil:
 		k.stage = open
 		l.carry(k.flow)
@@ -290,6 +294,16 @@ func (l *loop) sent(f *flow, b []byte) {
 		l.note(f, l.forwarder.Opening.begins(b))
 		l.refill()
 	}
+}
+
+// askedNothing reports whether the client has ended without having said what the
+// remote would have to answer.
+func (l *loop) askedNothing(f *flow) bool {
+	answered := 0
+	if len(f.heard) > 0 {
+		answered = len(l.forwarder.Opening.Sent)
+	}
+	return f.up.ended && len(f.replay) == answered
 }
 
 // commit ends the time in which the flow can be given another link.

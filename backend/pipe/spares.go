@@ -3,7 +3,6 @@ package pipe
 // Spares is which spare connections to the remote a [Forwarder] keeps while
 // streams come, as many as came in the last 10 seconds and 8 at most, each for
 // 20 seconds at most. A new stream that is given one need not wait for a dial.
-// They are kept on Linux, by a forwarder that dials by itself.
 type Spares int32
 
 const (

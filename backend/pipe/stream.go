@@ -14,6 +14,9 @@ import (
 // stream is one accepted connection and the one dialled for it.
 type stream struct {
 	client, remote *end
+	up, down       begun
+	heard          []byte      // the answer of a spare, which the client has got
+	isOver         bool        // the client is gone before the copying
 	broken         atomic.Bool // a side is gone without having ended
 }
 
@@ -23,32 +26,71 @@ type end struct {
 	writeEnded atomic.Bool // we have ended our writing to it
 }
 
+// begun is how far a direction has come before it is copied.
+type begun struct {
+	rest  []byte // read and not written yet
+	ended bool   // nothing more will be read
+}
+
 // forward serves one accepted connection until both directions have ended, or
 // the target's context or ctx has.
 func (f *Forwarder) forward(ctx context.Context, client net.Conn) {
-	remote, target := f.dialRemote(ctx)
-	if remote == nil {
+	s := &stream{client: &end{Conn: client}}
+	target := f.connect(ctx, s)
+	if target == nil {
 		reset(client)
 		return
 	}
-	s := &stream{client: &end{Conn: client}, remote: &end{Conn: remote}}
 	stop := context.AfterFunc(target.ctx, s.cut)
 	defer stop()
 	defer context.AfterFunc(ctx, s.cut)()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.copy(s.remote, s.client, &f.Counters.up)
+		s.copy(s.remote, s.client, &s.up, &f.Counters.up)
 	}()
-	s.copy(s.client, s.remote, &f.Counters.down)
+	s.copy(s.client, s.remote, &s.down, &f.Counters.down)
 	<-ended
 	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
 		waitSent(client)
-		waitSent(remote)
+		waitSent(s.remote.Conn)
 		s.cut()
 	}
 	client.Close()
-	remote.Close()
+	s.remote.Close()
+}
+
+// connect connects the stream to the remote: over a spare that suits what the
+// client says first, or over a connection of its own. It returns nil if neither
+// can be had, or the stream is not wanted any more.
+func (f *Forwarder) connect(ctx context.Context, s *stream) *target {
+	if Spares(f.spareKind.Load()) != NoSpares {
+		if !s.hear() {
+			return nil
+		}
+		if len(s.up.rest) > 0 {
+			f.noteStream(s.up.rest)
+		}
+		if spare := f.takeSpare(ctx, s.up.rest); spare != nil {
+			if f.try(ctx, s, spare) {
+				return spare.target
+			}
+			if s.isOver || spare.target.ctx.Err() != nil {
+				return nil
+			}
+			f.clearReserves() // they would be in the way
+		}
+	}
+	conn, target := f.dialRemote(ctx)
+	if conn == nil {
+		return nil
+	}
+	s.remote = &end{Conn: conn}
+	if err := f.repeat(ctx, s, target); err != nil {
+		reset(conn)
+		return nil
+	}
+	return target
 }
 
 // cut ends both sides with a reset.
@@ -59,8 +101,11 @@ func (s *stream) cut() {
 
 // copy copies one direction until its end, and passes that on. It is a named
 // method so that a goroutine dump reads well.
-func (s *stream) copy(dst, src *end, count *atomic.Int64) {
-	readErr, writeErr := copyBytes(dst.Conn, src.Conn, count)
+func (s *stream) copy(dst, src *end, d *begun, count *atomic.Int64) {
+	if d.ended && dst.writeEnded.Load() {
+		return
+	}
+	readErr, writeErr := d.finish(dst.Conn, src.Conn, count)
 	if readErr == nil && writeErr == nil && !s.broken.Load() && (src.writeEnded.Load() || !wasReset(src.Conn)) {
 		dst.writeEnded.Store(true)
 		if writeErr = closeWrite(dst.Conn); writeErr == nil {
@@ -79,6 +124,21 @@ func (s *stream) copy(dst, src *end, count *atomic.Int64) {
 	waitSent(dst.Conn)
 	waitSent(src.Conn) // the other direction may have found the break first
 	s.cut()
+}
+
+// finish copies the rest of what was read before, and what comes after.
+func (d *begun) finish(dst, src net.Conn, count *atomic.Int64) (readErr, writeErr error) {
+	if len(d.rest) > 0 {
+		n, err := dst.Write(d.rest)
+		count.Add(int64(n))
+		if d.rest = nil; err != nil {
+			return nil, err
+		}
+	}
+	if d.ended {
+		return nil, nil
+	}
+	return copyBytes(dst, src, count)
 }
 
 // dialRemote connects to the remote. If that is switched meanwhile, it starts
@@ -104,6 +164,7 @@ func (f *Forwarder) dialRemote(stream context.Context) (net.Conn, *target) {
 		if err == nil || !backend.IsLocal(err) {
 			f.Dialled(target.remote, err)
 		}
+		f.noteDial(target, err)
 		if err != nil {
 			f.Log.Debug("dialling the remote failed", "remote", target.remote, "error", err)
 			return nil, nil

@@ -39,7 +39,7 @@ var keys = []key{
 	}, func(s *Settings) any { return &s.Reconnect }},
 	{"warm", `true`, []string{
 		"Whether to keep a few spare connections to the remote while it is in use, so that",
-		"new ones need not wait for a round trip or two. Used on Linux.",
+		"new ones need not wait for a round trip or two.",
 	}, func(s *Settings) any { return &s.Warm }},
 	{"notifications", `true`, []string{
 		"Whether the tray shows notifications.",

@@ -1,4 +1,4 @@
-// Package wine tests the program for Windows under Wine: the tray, with real
+// Package wine tests the program for Windows under Wine: the forwarder, the tray, with real
 // clicks on its icon in a taskbar, its service, its command line, and the
 // installer. SOCKS servers are on loopback, outside of Wine. Screenshots go to
 // the folder screenshots, which git ignores.

@@ -13,6 +13,8 @@ const (
 	spareRest     = 10 * time.Second // no new ones for so long after one that failed
 	answerLimit   = 2 * time.Second  // for the answer to a spare's opening
 
+	replacementLimit = 5 * time.Second // for the answer to the opening where a stream waits for it
+
 	firstBytesLimit = time.Second     // for how long a stream may be silent and still be given a greeted spare
 	ackLimit        = 3 * time.Second // for what was written to a spare to be acknowledged
 	replayLimit     = 16 << 10        // bytes that a stream on a spare may send and still be given another connection
