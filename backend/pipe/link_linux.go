@@ -99,6 +99,11 @@ func (l *loop) assign(f *flow, first []byte) {
 	l.refill()
 }
 
+// hasGreeted reports whether it makes a difference how a stream begins.
+func (s *spares[C]) hasGreeted() bool {
+	return slices.ContainsFunc(s.stock, func(have spare[C]) bool { return have.greeted })
+}
+
 func (l *loop) attach(f *flow, k *link) {
 	f.link, k.flow = k, f
 	f.up.dst, f.down.src = &k.socket, &k.socket

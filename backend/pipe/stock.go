@@ -82,11 +82,6 @@ func (s *spares[C]) remove(conn C) bool {
 	return len(s.stock) < before
 }
 
-// hasGreeted reports whether it makes a difference how a stream begins.
-func (s *spares[C]) hasGreeted() bool {
-	return slices.ContainsFunc(s.stock, func(have spare[C]) bool { return have.greeted })
-}
-
 // take takes the oldest spare that suits a stream, which begins with the
 // opening or not. In the way are those that must be closed before the stream
 // goes on: a remote that serves one connection at a time would serve them
