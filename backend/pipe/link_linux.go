@@ -71,7 +71,7 @@ func (l *loop) assign(f *flow, first []byte) {
 	if len(first) > 0 {
 		l.note(f, opening)
 	}
-	k, inTheWay, found := l.spares.take(opening)
+	k, inTheWay, found := l.spares.take(time.Now(), opening)
 	l.drop(inTheWay)
 	if !found {
 		f.up.rest = slices.Clone(first)
@@ -330,7 +330,7 @@ func (l *loop) refill() {
 			l.spares.rest(time.Now())
 			return
 		}
-		l.spares.add(k, k.greets)
+		l.spares.add(k.born, k, k.greets)
 	}
 }
 

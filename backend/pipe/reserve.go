@@ -17,6 +17,7 @@ type reserves struct {
 	target *target // of all in it
 	proven bool    // a stream's own dial of the target has succeeded
 	last   *reserve
+	ways   int // of streams that connect by themselves: a new spare could be in their way
 }
 
 // reserve is a spare connection, or one in the making. A goroutine of its own
@@ -51,7 +52,7 @@ func (f *Forwarder) refill() {
 	r := &f.reserves
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.proven || r.target != f.target.Load() || f.ctx.Err() != nil {
+	if !r.proven || r.ways > 0 || r.target != f.target.Load() || f.ctx.Err() != nil {
 		return
 	}
 	greeted, dialled := r.spares.lacking(time.Now(), Spares(f.spareKind.Load()))
@@ -61,7 +62,7 @@ func (f *Forwarder) refill() {
 			target: r.target, greets: i < greeted, born: time.Now(), cancel: cancel,
 			dialled: make(chan struct{}), done: make(chan struct{}),
 		}
-		r.spares.add(one, one.greets)
+		r.spares.add(one.born, one, one.greets)
 		before := r.last
 		r.last = one
 		f.streams.Go(func() { f.keep(ctx, one, before) })
@@ -146,13 +147,11 @@ func (f *Forwarder) greet(ctx context.Context, conn net.Conn, limit time.Duratio
 }
 
 // takeSpare takes a spare for a stream that begins with first, and waits until
-// it is ready. It returns nil if there is none, it has failed, or ctx ends; then
-// there are no others either, which could be in the way of the stream's own
-// connection.
+// it is ready. It returns nil if there is none, it has failed, or ctx ends.
 func (f *Forwarder) takeSpare(ctx context.Context, first []byte) *reserve {
 	r := &f.reserves
 	r.mu.Lock()
-	one, inTheWay, found := r.spares.take(f.Opening.begins(first))
+	one, inTheWay, found := r.spares.take(time.Now(), f.Opening.begins(first))
 	if found {
 		one.isTaken = true
 		if one.conn != nil {
@@ -161,9 +160,6 @@ func (f *Forwarder) takeSpare(ctx context.Context, first []byte) *reserve {
 	}
 	r.mu.Unlock()
 	dismiss(inTheWay)
-	for _, other := range inTheWay {
-		<-other.done
-	}
 	if !found {
 		return nil
 	}
@@ -178,14 +174,16 @@ func (f *Forwarder) takeSpare(ctx context.Context, first []byte) *reserve {
 	if one.conn != nil {
 		reset(one.conn)
 	}
-	f.clearReserves()
 	return nil
 }
 
-// dismiss makes the spares be closed.
+// dismiss closes the spares.
 func dismiss(all []*reserve) {
 	for _, one := range all {
 		one.cancel()
+	}
+	for _, one := range all {
+		<-one.done
 	}
 }
 
@@ -195,22 +193,36 @@ func (f *Forwarder) clearReserves() {
 	all := f.reserves.spares.clear()
 	f.reserves.mu.Unlock()
 	dismiss(all)
-	for _, one := range all {
-		<-one.done
+}
+
+// makeWay closes all spares, and keeps new ones from being made until done is
+// called, for a stream that connects by itself.
+func (f *Forwarder) makeWay() (done func()) {
+	f.reserves.mu.Lock()
+	f.reserves.ways++
+	f.reserves.mu.Unlock()
+	f.clearReserves()
+	return func() {
+		f.reserves.mu.Lock()
+		f.reserves.ways--
+		f.reserves.mu.Unlock()
+		f.refill()
 	}
 }
 
-// noteDial takes note of how a stream's own dial of the target went.
+// noteDial takes note of how a stream's own dial of the target went. Spares of
+// another target have ended with that.
 func (f *Forwarder) noteDial(t *target, err error) {
 	r := &f.reserves
 	r.mu.Lock()
-	if r.target != t {
-		dismiss(r.spares.clear())
-		r.target, r.spares.restUntil = t, time.Time{}
+	defer r.mu.Unlock()
+	switch {
+	case t != f.target.Load():
+		return
+	case t != r.target:
+		r.target, r.spares = t, spares[*reserve]{opened: r.spares.opened, next: r.spares.next}
 	}
 	r.proven = err == nil
-	r.mu.Unlock()
-	f.refill()
 }
 
 // noteStream counts a stream among those who want spares.

@@ -32,6 +32,7 @@ type spares[C comparable] struct {
 type spare[C comparable] struct {
 	conn    C
 	greeted bool
+	born    time.Time // by the clock on the wall, which goes on while the machine sleeps
 }
 
 // opened is when a stream was opened, and whether with the [Opening].
@@ -72,8 +73,10 @@ func (s *spares[C]) lacking(now time.Time, kind Spares) (greeted, dialled int) {
 	return greeted, max(0, min(dialled, room-greeted))
 }
 
-// add puts a connection that was dialled just now into the stock.
-func (s *spares[C]) add(conn C, greeted bool) { s.stock = append(s.stock, spare[C]{conn, greeted}) }
+// add puts a connection that is dialled now into the stock.
+func (s *spares[C]) add(now time.Time, conn C, greeted bool) {
+	s.stock = append(s.stock, spare[C]{conn, greeted, now.Round(0)})
+}
 
 // remove reports whether conn was in the stock, where it is not any more.
 func (s *spares[C]) remove(conn C) bool {
@@ -86,7 +89,10 @@ func (s *spares[C]) remove(conn C) bool {
 // opening or not. In the way are those that must be closed before the stream
 // goes on: a remote that serves one connection at a time would serve them
 // first, and wait for what they never say.
-func (s *spares[C]) take(opening bool) (conn C, inTheWay []C, ok bool) {
+func (s *spares[C]) take(now time.Time, opening bool) (conn C, inTheWay []C, ok bool) {
+	if len(s.stock) > 0 && now.Round(0).Sub(s.stock[0].born) > spareLifetime {
+		return conn, s.clear(), false // the machine has slept
+	}
 	i := -1
 	if opening {
 		i = slices.IndexFunc(s.stock, func(have spare[C]) bool { return have.greeted })

@@ -22,8 +22,8 @@ func TestAsManySparesAsStreamsWereOpened(t *testing.T) {
 	expect(GreetedSpares, 2, 1)
 	expect(DialledSpares, 0, 3)
 	expect(NoSpares, 0, 0)
-	s.add(1, true)
-	s.add(2, false)
+	s.add(now, 1, true)
+	s.add(now, 2, false)
 	expect(GreetedSpares, 1, 0)
 	now = now.Add(demandWindow)
 	expect(GreetedSpares, 0, 0)
@@ -41,6 +41,7 @@ func TestAsManySparesAsStreamsWereOpened(t *testing.T) {
 }
 
 func TestTheOldestThatSuits(t *testing.T) {
+	now := time.Unix(1000, 0)
 	for _, c := range []struct {
 		stock    []spare[int]
 		opening  bool
@@ -49,17 +50,31 @@ func TestTheOldestThatSuits(t *testing.T) {
 		left     int
 	}{
 		{nil, true, 0, nil, 0},
-		{[]spare[int]{{1, true}, {2, true}}, true, 1, nil, 1},
-		{[]spare[int]{{1, false}, {2, true}, {3, true}}, true, 2, []int{1}, 1},
-		{[]spare[int]{{1, false}, {2, false}}, true, 1, nil, 1},
-		{[]spare[int]{{1, true}, {2, false}, {3, true}}, false, 2, []int{1}, 1},
-		{[]spare[int]{{1, true}, {2, true}}, false, 0, []int{1, 2}, 0},
+		{[]spare[int]{{conn: 1, greeted: true}, {conn: 2, greeted: true}}, true, 1, nil, 1},
+		{[]spare[int]{{conn: 1, greeted: false}, {conn: 2, greeted: true}, {conn: 3, greeted: true}}, true, 2, []int{1}, 1},
+		{[]spare[int]{{conn: 1, greeted: false}, {conn: 2, greeted: false}}, true, 1, nil, 1},
+		{[]spare[int]{{conn: 1, greeted: true}, {conn: 2, greeted: false}, {conn: 3, greeted: true}}, false, 2, []int{1}, 1},
+		{[]spare[int]{{conn: 1, greeted: true}, {conn: 2, greeted: true}}, false, 0, []int{1, 2}, 0},
 	} {
-		s := spares[int]{stock: slices.Clone(c.stock)}
-		got, inTheWay, found := s.take(c.opening)
+		var s spares[int]
+		for _, have := range c.stock {
+			s.add(now, have.conn, have.greeted)
+		}
+		got, inTheWay, found := s.take(now.Add(spareLifetime), c.opening)
 		if got != c.want || found != (c.want != 0) || !slices.Equal(inTheWay, c.inTheWay) || len(s.stock) != c.left {
 			t.Errorf("%v, opening %v: took %d, in the way %v, left %v", c.stock, c.opening, got, inTheWay, s.stock)
 		}
+	}
+}
+
+// After the machine has slept, no timer having gone off, none is used.
+func TestSparesOfBeforeTheSleep(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var s spares[int]
+	s.add(now, 1, true)
+	s.add(now.Add(time.Second), 2, true)
+	if _, inTheWay, found := s.take(now.Add(time.Hour), true); found || !slices.Equal(inTheWay, []int{1, 2}) {
+		t.Errorf("found %v, in the way %v", found, inTheWay)
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 type stream struct {
 	client, remote *end
 	up, down       begun
-	heard          []byte      // the answer of a spare, which the client has got
-	isOver         bool        // the client is gone before the copying
+	target         *target     // of the spare that it was given
+	heard          []byte      // the answer of that, which the client has got
+	isOver         bool        // it has ended before the copying
 	broken         atomic.Bool // a side is gone without having ended
 }
 
@@ -65,7 +66,7 @@ func (f *Forwarder) forward(ctx context.Context, client net.Conn) {
 // can be had, or the stream is not wanted any more.
 func (f *Forwarder) connect(ctx context.Context, s *stream) *target {
 	if Spares(f.spareKind.Load()) != NoSpares {
-		if !s.hear() {
+		if !f.hear(ctx, s) {
 			return nil
 		}
 		if len(s.up.rest) > 0 {
@@ -75,11 +76,11 @@ func (f *Forwarder) connect(ctx context.Context, s *stream) *target {
 			if f.try(ctx, s, spare) {
 				return spare.target
 			}
-			if s.isOver || spare.target.ctx.Err() != nil {
+			if s.isOver {
 				return nil
 			}
-			f.clearReserves() // they would be in the way
 		}
+		defer f.makeWay()()
 	}
 	conn, target := f.dialRemote(ctx)
 	if conn == nil {

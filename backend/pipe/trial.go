@@ -11,7 +11,10 @@ const chunk = 4 << 10 // bytes read at once before a stream has its connection f
 
 // hear reads what the client says first, for as long as that can decide on the
 // connection it is given. It returns false if the client is gone.
-func (s *stream) hear() bool {
+func (f *Forwarder) hear(ctx context.Context, s *stream) bool {
+	for _, ctx := range []context.Context{ctx, f.ctx} {
+		defer context.AfterFunc(ctx, func() { reset(s.client.Conn) })()
+	}
 	s.client.SetReadDeadline(time.Now().Add(firstBytesLimit))
 	defer s.client.SetReadDeadline(time.Time{})
 	buffer := make([]byte, chunk)
@@ -23,9 +26,9 @@ func (s *stream) hear() bool {
 
 // try lets the stream use the spare. It returns false, with all that the client
 // said as the rest, if the spare fails before anything has come back from it:
-// then another connection can take its place.
+// then another connection can take its place, unless the stream is over.
 func (f *Forwarder) try(ctx context.Context, s *stream, spare *reserve) bool {
-	s.remote = &end{Conn: spare.conn}
+	s.remote, s.target = &end{Conn: spare.conn}, spare.target
 	t := &trial{stream: s, said: s.up.rest}
 	if spare.greets {
 		n, err := s.client.Write(spare.answer)
@@ -38,7 +41,11 @@ func (f *Forwarder) try(ctx context.Context, s *stream, spare *reserve) bool {
 		t.run(ctx, spare)
 	}
 	if s.isOver || t.spareLost {
+		if ctx.Err() != nil || spare.target.ctx.Err() != nil {
+			s.isOver = true
+		}
 		if s.isOver {
+			f.Counters.up.Add(int64(t.written))
 			waitSent(spare.conn)
 		}
 		reset(spare.conn)
@@ -141,10 +148,14 @@ func (t *trial) send() (goesOn bool) {
 	}
 }
 
-// repeat says to another connection what the client has heard the answer to.
+// repeat says to another connection what the client has heard the answer to,
+// from the same target.
 func (f *Forwarder) repeat(ctx context.Context, s *stream, target *target) error {
-	if len(s.heard) == 0 {
+	switch {
+	case len(s.heard) == 0:
 		return nil
+	case target != s.target:
+		return context.Canceled
 	}
 	targetCtx, cancel := context.WithCancel(target.ctx)
 	defer cancel()
