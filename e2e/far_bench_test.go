@@ -64,7 +64,7 @@ func BenchmarkDistanceLossy(b *testing.B) {
 	_, warm, cold := farWays(b, "lossy80")
 	for b.Loop() {
 		comparison{what: "twelve pages at 80 ms with 2 % loss", unit: "s/twelve", count: 20, atOnce: true, measure: (*way).twelve}.run(b, warm, cold)
-		comparison{what: "2 MB at 80 ms with 2 % loss", unit: "s/2MB", count: 20, atOnce: true, measure: (*way).download}.run(b, warm, cold)
+		comparison{what: "2 MB at 80 ms with 2 % loss", unit: "s/2MB", count: 100, atOnce: true, measure: (*way).download}.run(b, warm, cold)
 	}
 }
 

@@ -126,6 +126,7 @@ func (l *loop) dialFor(f *flow, greets bool) {
 // redial gives the flow a fresh link in place of a spare that has failed. The
 // client sees nothing of that, so what it has heard must be so again.
 func (l *loop) redial(f *flow) {
+	l.drop(l.spares.clear()) // they would be in its way
 	l.hangUp(f.link, true)
 	f.isOnSpare = false
 	unsent := f.up.rest
