@@ -307,6 +307,11 @@ func TestTimesOfSpares(t *testing.T) {
 		if now := open(); now != 3 {
 			t.Errorf("%d connections after three streams, want as many spares", now)
 		}
+		for i, dials := 1, n.Dials(); i < len(dials); i++ {
+			if gap := dials[i].At.Sub(dials[i-1].At); gap < dialGap { // else the remote might get them in another order
+				t.Errorf("a dial %v after another", gap)
+			}
+		}
 		time.Sleep(spareLifetime)
 		if now := open(); now != 0 {
 			t.Errorf("%d connections after their time", now)
