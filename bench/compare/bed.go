@@ -102,7 +102,7 @@ func (b *bed) startAll() error {
 }
 
 func (b *bed) startTokio() (forwarder, error) {
-	cargo := command(b.ctx, "cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", tokioFolder+"/Cargo.toml",
+	cargo := command(b.ctx, "cargo", "build", "--quiet", "--release", "--manifest-path", tokioFolder+"/Cargo.toml",
 		"--target-dir", tokioFolder+"/target")
 	cargo.Stderr = os.Stderr
 	if err := cargo.Run(); err != nil {
