@@ -220,7 +220,8 @@ func (f *Forwarder) noteDial(t *target, err error) {
 	case t != f.target.Load():
 		return
 	case t != r.target:
-		r.target, r.spares = t, spares[*reserve]{opened: r.spares.opened, next: r.spares.next}
+		r.spares.clear()
+		r.target, r.spares.restUntil = t, time.Time{}
 	}
 	r.proven = err == nil
 }
@@ -230,6 +231,20 @@ func (f *Forwarder) noteStream(first []byte) {
 	f.reserves.mu.Lock()
 	f.reserves.spares.note(time.Now(), f.Opening.begins(first))
 	f.reserves.mu.Unlock()
+}
+
+// onEnd calls f, on a goroutine of its own, when one of the contexts ends, unless
+// stop is called before.
+func onEnd(f func(), contexts ...context.Context) (stop func()) {
+	var stops []func() bool
+	for _, ctx := range contexts {
+		stops = append(stops, context.AfterFunc(ctx, f))
+	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 }
 
 // longAgo is a deadline that has passed.

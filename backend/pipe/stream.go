@@ -42,9 +42,7 @@ func (f *Forwarder) forward(ctx context.Context, client net.Conn) {
 		reset(client)
 		return
 	}
-	stop := context.AfterFunc(target.ctx, s.cut)
-	defer stop()
-	defer context.AfterFunc(ctx, s.cut)()
+	defer onEnd(s.cut, target.ctx, ctx)()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -12,9 +12,7 @@ const chunk = 4 << 10 // bytes read at once before a stream has its connection f
 // hear reads what the client says first, for as long as that can decide on the
 // connection it is given. It returns false if the client is gone.
 func (f *Forwarder) hear(ctx context.Context, s *stream) bool {
-	for _, ctx := range []context.Context{ctx, f.ctx} {
-		defer context.AfterFunc(ctx, func() { reset(s.client.Conn) })()
-	}
+	defer onEnd(func() { reset(s.client.Conn) }, ctx, f.ctx)()
 	s.client.SetReadDeadline(time.Now().Add(firstBytesLimit))
 	defer s.client.SetReadDeadline(time.Time{})
 	buffer := make([]byte, chunk)
@@ -73,12 +71,7 @@ type trial struct {
 // or one side is gone.
 func (t *trial) run(ctx context.Context, spare *reserve) {
 	client, remote := t.client.Conn, spare.conn
-	for _, ctx := range []context.Context{ctx, spare.target.ctx} {
-		defer context.AfterFunc(ctx, func() {
-			reset(client)
-			reset(remote)
-		})()
-	}
+	defer onEnd(t.cut, ctx, spare.target.ctx)()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)

@@ -46,6 +46,16 @@ func eachWarm(t *testing.T, test func(t *testing.T, warm starter)) {
 	}
 }
 
+// oneSpare is a forwarder that has one greeted spare to p, and one stream.
+func oneSpare(t *testing.T, warm starter) (f *Forwarder, p *proxy) {
+	t.Helper()
+	p = new(proxy)
+	f = warm(t, serveTCP(t, p.serve))
+	talk(t, f, string(socks.Sent))
+	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+	return f, p
+}
+
 // proxy is a server that answers a greeting of any length from 3 to 4 bytes, and
 // then echoes. It counts.
 type proxy struct {
@@ -140,10 +150,8 @@ func TestStreamsAreGivenSpares(t *testing.T) {
 
 func TestSparesGoWithTheRemote(t *testing.T) {
 	eachWarm(t, func(t *testing.T, warm starter) {
-		var p, q proxy
-		f := warm(t, serveTCP(t, p.serve))
-		talk(t, f, string(socks.Sent))
-		until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+		f, p := oneSpare(t, warm)
+		var q proxy
 		f.Switch(serveTCP(t, q.serve))
 		until(t, "nothing is open to the old remote", func() bool { return p.open.Load() == 0 })
 		talk(t, f, string(socks.Sent))
@@ -343,10 +351,7 @@ func TestTimesOfSpares(t *testing.T) {
 // A client that asks for nothing costs no more than its spare.
 func TestClientThatAsksNothing(t *testing.T) {
 	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		f := warm(t, serveTCP(t, p.serve))
-		talk(t, f, string(socks.Sent))
-		until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+		f, p := oneSpare(t, warm)
 		c := dial(t, f)
 		c.Write(socks.Sent)
 		io.ReadFull(c, make([]byte, 2))
@@ -504,10 +509,7 @@ func TestRemoteThatServesOneAtATime(t *testing.T) {
 // A client that waits for the remote to speak is not waited for.
 func TestSilentClient(t *testing.T) {
 	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		f := warm(t, serveTCP(t, p.serve))
-		talk(t, f, string(socks.Sent))
-		until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+		f, p := oneSpare(t, warm)
 		before := p.accepted.Load()
 		c := dial(t, f)
 		until(t, "a connection of its own", func() bool { return p.accepted.Load() > before })
