@@ -99,6 +99,13 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// streamsOver waits until all streams are over: bytes are counted after they
+// were written, which is after they may have been answered.
+func streamsOver(t *testing.T, f *Forwarder) {
+	t.Helper()
+	until(t, "all streams are over", func() bool { return f.Counters.Load().Open == 0 })
+}
+
 // isReset knows how Windows calls it, too.
 func isReset(err error) bool {
 	const wsaeconnreset = syscall.Errno(10054)
@@ -199,6 +206,7 @@ func TestEveryByteArrivesOverSpares(t *testing.T) {
 			})
 		}
 		clients.Wait()
+		streamsOver(t, f)
 		if got := f.Counters.Load(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
 			t.Errorf("counted %d bytes up and %d down, want %d and %d", got.BytesUp, got.BytesDown, up.Load(), down.Load())
 		}
@@ -250,15 +258,17 @@ func TestSpareThatFailsIsReplaced(t *testing.T) {
 						}
 						io.Copy(c, r)
 					}))
-					talk(t, f, greeting)
+					first := talk(t, f, greeting)
 					until(t, "a spare", func() bool {
 						return p.accepted.Load() == 2 && (greeting == otherGreeting || p.greeted.Load() == 2)
 					})
+					first.Close()
 					failing.Store(true)
-					talk(t, f, greeting)
+					talk(t, f, greeting).Close()
 					if failing.Load() {
 						t.Error("no spare failed")
 					}
+					streamsOver(t, f)
 					if got, want := f.Counters.Load().BytesUp, int64(2*len(greeting+"hello")); got != want {
 						t.Errorf("counted %d bytes up, want %d", got, want)
 					}
