@@ -39,15 +39,16 @@ type flow struct {
 
 // direction is one of the two of a flow.
 type direction struct {
-	src, dst *socket
-	count    *atomic.Int64
-	rest     []byte      // read and not written yet
-	borrowed bool        // it is in the loop's buffer
-	pipe     *kernelPipe // with the bytes left in it; nil: none
-	left     int
-	isBulk   bool // so much comes that the kernel should move it
-	ended    bool // nothing more will be read
-	done     bool // nor written
+	src, dst  *socket
+	count     *atomic.Int64
+	rest      []byte      // read and not written yet
+	borrowed  bool        // it is in the loop's buffer
+	isBatched bool        // it is in the loop's batch
+	pipe      *kernelPipe // with the bytes left in it; nil: none
+	left      int
+	isBulk    bool // so much comes that the kernel should move it
+	ended     bool // nothing more will be read
+	done      bool // nor written
 }
 
 // start begins to serve an accepted connection.
@@ -67,7 +68,8 @@ func (l *loop) start(client *socket, audience *audience) {
 
 // hear reads the client's first bytes.
 func (l *loop) hear(f *flow) {
-	n, err := read(f.client, l.buffer[:])
+	first := l.batch.room()
+	n, err := read(f.client, first)
 	switch {
 	case err == unix.EAGAIN:
 		return
@@ -76,7 +78,7 @@ func (l *loop) hear(f *flow) {
 		return
 	}
 	f.up.ended = n == 0
-	l.assign(f, l.buffer[:n])
+	l.assign(f, first[:n])
 }
 
 // carry moves what can be moved.
@@ -98,12 +100,27 @@ func (l *loop) carry(f *flow) {
 	l.settle(f)
 }
 
+// sendBatch sends what was read in this round, and goes on with its streams.
+func (l *loop) sendBatch() {
+	for _, s := range l.batch.submit() {
+		f, d := s.flow, s.direction
+		if f.isClosed || !d.isBatched {
+			continue // it was given up later in the round
+		}
+		d.isBatched = false
+		d.wrote(s.sent)
+		l.pump(f, d)
+		l.settle(f)
+	}
+	l.batch.clear()
+}
+
 func (d *direction) isEmpty() bool { return len(d.rest) == 0 && d.left == 0 }
 
 // pump moves bytes in one direction until one side has to be waited for.
 func (l *loop) pump(f *flow, d *direction) {
 	for moved := 0; !d.done; {
-		if err := l.flush(d); err != nil {
+		if err := l.flush(f, d); err != nil {
 			l.lostWriting(f, d)
 			return
 		}
@@ -149,7 +166,8 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 			return 0, err
 		}
 	}
-	if n, err = read(d.src, l.buffer[:]); err != nil {
+	buffer := l.batch.room()
+	if n, err = read(d.src, buffer); err != nil {
 		return 0, err
 	}
 	if n == 0 {
@@ -159,7 +177,7 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 		d.ended = true
 		return 0, nil
 	}
-	d.rest, d.borrowed, d.isBulk = l.buffer[:n], true, n == messageSize
+	d.rest, d.borrowed, d.isBulk = buffer[:n], true, n == messageSize
 	if d == &f.up {
 		l.sent(f, d.rest)
 	} else if f.isOnSpare {
@@ -168,15 +186,18 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 	return n, nil
 }
 
-// flush writes what was read, as far as the destination takes it.
-func (l *loop) flush(d *direction) error {
+// flush writes what was read, as far as the destination takes it, or leaves that
+// to the batch.
+func (l *loop) flush(f *flow, d *direction) error {
+	if d.isBatched || d.borrowed && !d.isBulk && l.batch.add(f, d) {
+		return nil
+	}
 	for len(d.rest) > 0 && d.dst.writable {
 		n, err := write(d.dst, d.rest)
 		if err != nil && err != unix.EAGAIN {
 			return err
 		}
-		d.rest = d.rest[n:]
-		d.count.Add(int64(n))
+		d.wrote(n)
 	}
 	if d.borrowed {
 		d.rest, d.borrowed = slices.Clone(d.rest), false
@@ -196,6 +217,11 @@ func (l *loop) flush(d *direction) error {
 		d.empty(&l.pipes)
 	}
 	return nil
+}
+
+func (d *direction) wrote(n int) {
+	d.rest = d.rest[n:]
+	d.count.Add(int64(n))
 }
 
 // empty gives the pipe back, with what is left in it.
@@ -243,7 +269,7 @@ func (l *loop) giveUp(f *flow, d *direction) {
 	if !f.isBroken {
 		f.isBroken, f.deadline = true, time.Now().Add(sentLimit)
 	}
-	d.rest, d.borrowed, d.done = nil, false, true
+	d.rest, d.borrowed, d.isBatched, d.done = nil, false, false, true
 	d.empty(&l.pipes)
 }
 
@@ -308,12 +334,7 @@ func (s *socket) allSent() bool { return s.isLost || unsentBytes(s.fd) == 0 }
 
 // read reads without waiting; 0 is the end.
 func read(s *socket, buffer []byte) (n int, err error) {
-	for {
-		n, err = transfer(unix.SYS_RECVFROM, s.fd, buffer)
-		if err != unix.EINTR {
-			break
-		}
-	}
+	n, err = transfer(unix.SYS_RECVFROM, s.fd, buffer)
 	if err == unix.EAGAIN || err == nil && n < len(buffer) && !s.hungUp {
 		s.readable = false
 	}
@@ -322,12 +343,7 @@ func read(s *socket, buffer []byte) (n int, err error) {
 
 // write writes without waiting.
 func write(s *socket, b []byte) (n int, err error) {
-	for {
-		n, err = transfer(unix.SYS_SENDTO, s.fd, b)
-		if err != unix.EINTR {
-			break
-		}
-	}
+	n, err = transfer(unix.SYS_SENDTO, s.fd, b)
 	if n < len(b) {
 		s.writable = false
 	}
@@ -337,9 +353,14 @@ func write(s *socket, b []byte) (n int, err error) {
 // transfer is recv(2) or send(2) on a socket that does not wait, so that there
 // is no need to tell the scheduler of a system call that might.
 func transfer(call uintptr, fd int, b []byte) (n int, err error) {
-	r, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 {
-		return -1, errno
+	for {
+		r, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(r), nil
+		case unix.EINTR:
+		default:
+			return -1, errno
+		}
 	}
-	return int(r), nil
 }

@@ -130,7 +130,7 @@ func (l *loop) redial(f *flow) {
 	l.hangUp(f.link, true)
 	f.isOnSpare = false
 	unsent := f.up.rest
-	f.up.rest, f.up.done = f.replay, false
+	f.up.rest, f.up.isBatched, f.up.done = f.replay, false, false
 	if len(f.heard) > 0 {
 		f.up.rest = f.replay[len(l.forwarder.Opening.Sent):]
 	}
@@ -200,11 +200,12 @@ func (l *loop) connected(k *link) {
 // readAnswer reads the answer to the opening, and not a byte more.
 func (l *loop) readAnswer(k *link) {
 	want := l.forwarder.Opening.Answer
-	n, err := read(&k.socket, l.buffer[:len(want)-len(k.answer)])
+	more := l.batch.room()[:len(want)-len(k.answer)]
+	n, err := read(&k.socket, more)
 	if err == unix.EAGAIN {
 		return
 	}
-	k.answer = append(k.answer, l.buffer[:max(n, 0)]...)
+	k.answer = append(k.answer, more[:max(n, 0)]...)
 	switch {
 	case err != nil, n == 0, string(k.answer) != string(want[:len(k.answer)]):
 		l.failLink(k, err)

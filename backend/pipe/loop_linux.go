@@ -24,12 +24,13 @@ type loop struct {
 	failed    chan error // what ends the accepting for good
 	ended     chan struct{}
 
-	sockets []*socket // by descriptor; nil: not ours
-	closing []int     // descriptors to be closed when the events at hand have been dealt with
-	again   []*flow   // with more to do, after the others have had their turn
+	events  [128]unix.EpollEvent // of this round
+	sockets []*socket            // by descriptor; nil: not ours
+	closing []int                // descriptors to be closed when the events at hand have been dealt with
+	again   []*flow              // with more to do, after the others have had their turn
 	timers  timers
 	pipes   kernelPipes
-	buffer  [messageSize]byte // for one read and the write after it
+	batch   batch
 
 	listener   int
 	pause      time.Duration // after the next accept error that passes
@@ -106,6 +107,7 @@ func newLoop(f *Forwarder, listener *net.TCPListener) (_ *loop, err error) {
 	if l.listener, err = duplicate(listener); err != nil {
 		return nil, err
 	}
+	l.batch.prepare()
 	l.congestion, _ = unix.GetsockoptString(l.listener, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
 	// What is accepted inherits the options. Within one machine nothing is
 	// congested, and there BBR's pacing, where it is the system's way, costs half
@@ -143,6 +145,7 @@ func (l *loop) release() {
 		}
 	}
 	l.wakeup = -1
+	l.batch.release()
 }
 
 // wake makes the loop look at what its forwarder is to do now.
@@ -173,31 +176,40 @@ func (l *loop) watch(fd int, events uint32) error {
 func (l *loop) run() {
 	defer close(l.ended)
 	defer l.release()
-	events := make([]unix.EpollEvent, 128)
 	l.obey()
 	for l.forwarder.ctx.Err() == nil {
-		n, err := unix.EpollWait(l.epoll, events, l.patience())
-		if err != nil && err != unix.EINTR {
+		if err := l.round(); err != nil {
 			l.forwarder.Log.Error("waiting for sockets failed", "error", err)
 			l.failed <- err
 			break
 		}
-		for _, e := range events[:max(n, 0)] {
-			l.happened(e)
-		}
-		again := l.again
-		l.again = nil
-		for _, f := range again {
-			f.goesOn = false
-			l.carry(f)
-		}
-		l.ring()
-		l.closeSockets()
 	}
 	l.drop(l.spares.clear())
 	l.eachFlow(l.cut)
 	l.closeSockets()
 	l.pipes.closeAll()
+}
+
+// round waits until something can be done, and does it.
+func (l *loop) round() error {
+	n, err := unix.EpollWait(l.epoll, l.events[:], l.patience())
+	if err != nil && err != unix.EINTR {
+		return err
+	}
+	l.batch.begin(n)
+	for _, e := range l.events[:max(n, 0)] {
+		l.happened(e)
+	}
+	l.sendBatch()
+	again := l.again
+	l.again = nil
+	for _, f := range again {
+		f.goesOn = false
+		l.carry(f)
+	}
+	l.ring()
+	l.closeSockets()
+	return nil
 }
 
 // patience is for how many milliseconds epoll may wait; negative: for ever.
