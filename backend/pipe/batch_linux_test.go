@@ -223,8 +223,10 @@ func TestBatchWithARemoteThatDoesNotRead(t *testing.T) {
 // round see nothing of it.
 func TestBatchWithARemoteThatGoes(t *testing.T) {
 	s := startStepped(t)
-	broken, other, third := s.open(), s.open(), s.open()
+	broken, mute, other, third := s.open(), s.open(), s.open(), s.open()
 	s.says(broken, []byte("too late"))
+	unix.Shutdown(mute.flow.link.fd, unix.SHUT_WR) // so that a send brings SIGPIPE
+	s.says(mute, []byte("to nobody"))
 	s.says(other, []byte("in time"))
 	s.says(third, []byte("too"))
 	broken.remote.SetLinger(0)

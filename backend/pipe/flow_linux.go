@@ -189,7 +189,7 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 // flush writes what was read, as far as the destination takes it, or leaves that
 // to the batch.
 func (l *loop) flush(f *flow, d *direction) error {
-	if d.isBatched || d.borrowed && !d.isBulk && l.batch.add(f, d) {
+	if d.isBatched || d.borrowed && !d.isBulk && d.dst.writable && l.batch.add(f, d) {
 		return nil
 	}
 	for len(d.rest) > 0 && d.dst.writable {
@@ -218,6 +218,8 @@ func (l *loop) flush(f *flow, d *direction) error {
 	}
 	return nil
 }
+
+func (d *direction) replaceRest(rest []byte) { d.rest, d.borrowed, d.isBatched = rest, false, false }
 
 func (d *direction) wrote(n int) {
 	d.rest = d.rest[n:]
@@ -269,7 +271,8 @@ func (l *loop) giveUp(f *flow, d *direction) {
 	if !f.isBroken {
 		f.isBroken, f.deadline = true, time.Now().Add(sentLimit)
 	}
-	d.rest, d.borrowed, d.isBatched, d.done = nil, false, false, true
+	d.replaceRest(nil)
+	d.done = true
 	d.empty(&l.pipes)
 }
 

@@ -130,7 +130,8 @@ func (l *loop) redial(f *flow) {
 	l.hangUp(f.link, true)
 	f.isOnSpare = false
 	unsent := f.up.rest
-	f.up.rest, f.up.isBatched, f.up.done = f.replay, false, false
+	f.up.replaceRest(f.replay)
+	f.up.done = false
 	if len(f.heard) > 0 {
 		f.up.rest = f.replay[len(l.forwarder.Opening.Sent):]
 	}
