@@ -43,7 +43,7 @@ type direction struct {
 	count     *atomic.Int64
 	rest      []byte      // read and not written yet
 	borrowed  bool        // it is in the loop's buffer
-	isBatched bool        // it is in the loop's batch
+	isBatched bool        // which is to be sent at the end of the round
 	pipe      *kernelPipe // with the bytes left in it; nil: none
 	left      int
 	isBulk    bool // so much comes that the kernel should move it
@@ -100,17 +100,23 @@ func (l *loop) carry(f *flow) {
 	l.settle(f)
 }
 
-// sendBatch sends what was read in this round, and goes on with its streams.
+// sendBatch sends what was read in this round, and goes on with its streams when
+// it knows of each send whether it failed.
 func (l *loop) sendBatch() {
-	for _, s := range l.batch.submit() {
+	sends := l.batch.submit()
+	for _, s := range sends {
 		f, d := s.flow, s.direction
 		if f.isClosed || !d.isBatched {
 			continue // it was given up later in the round
 		}
 		d.isBatched = false
-		d.wrote(s.sent)
-		l.pump(f, d)
-		l.settle(f)
+		d.wrote(s.written)
+		if err := l.flush(f, d); err != nil {
+			l.lostWriting(f, d)
+		}
+	}
+	for _, s := range sends {
+		l.carry(s.flow)
 	}
 	l.batch.clear()
 }
@@ -132,7 +138,7 @@ func (l *loop) pump(f *flow, d *direction) {
 			return
 		case !d.src.readable:
 			return
-		case moved >= turn:
+		case moved >= turn, d.isBulk && l.batch.collects: // the messages of this round go first
 			if !f.goesOn {
 				f.goesOn = true
 				l.again = append(l.again, f)
@@ -189,7 +195,10 @@ func (l *loop) fill(f *flow, d *direction) (n int, err error) {
 // flush writes what was read, as far as the destination takes it, or leaves that
 // to the batch.
 func (l *loop) flush(f *flow, d *direction) error {
-	if d.isBatched || d.borrowed && !d.isBulk && d.dst.writable && l.batch.add(f, d) {
+	if d.isBatched {
+		return nil
+	}
+	if d.borrowed && !d.isBulk && d.dst.writable && l.batch.add(f, d) {
 		return nil
 	}
 	for len(d.rest) > 0 && d.dst.writable {

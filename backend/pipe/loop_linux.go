@@ -196,7 +196,7 @@ func (l *loop) round() error {
 	if err != nil && err != unix.EINTR {
 		return err
 	}
-	l.batch.begin(n)
+	l.batch.collects = l.batch.context != 0
 	for _, e := range l.events[:max(n, 0)] {
 		l.happened(e)
 	}
