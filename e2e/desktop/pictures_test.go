@@ -56,6 +56,7 @@ func TestPictures(t *testing.T) {
 	d.mycoproxy()
 	d.untilIcon()
 	d.untilRow("[ ] 46c:dead:…:2 · ")
+	d.untilRow("[ ] (41f:aa01:…:1 · ")
 	d.pick("Connect to the fastest")
 	const margin = 24
 	d.keep("notification", d.untilWindow(d.notifier).Inset(-margin))
