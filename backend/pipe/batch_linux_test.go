@@ -3,7 +3,7 @@ package pipe
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -47,24 +47,34 @@ func startStepped(t *testing.T) *stepped {
 	return s
 }
 
-// testStream is one that is connected.
 type testStream struct {
 	client, remote *net.TCPConn
 	flow           *flow
 }
 
-func (s *stepped) open() (n *testStream) {
+// begin returns a stream that the loop has accepted.
+func (s *stepped) begin() *testStream {
 	s.t.Helper()
-	n = &testStream{client: dial(s.t, s.forwarder)}
+	n := &testStream{client: dial(s.t, s.forwarder)}
 	known := make(map[*flow]bool)
 	s.eachFlow(func(f *flow) { known[f] = true })
-	for n.flow == nil || n.flow.link == nil || n.flow.link.stage != open {
+	for n.flow == nil {
 		s.round()
 		s.eachFlow(func(f *flow) {
 			if !known[f] {
 				n.flow = f
 			}
 		})
+	}
+	return n
+}
+
+// open returns a stream that is connected to the remote.
+func (s *stepped) open() *testStream {
+	s.t.Helper()
+	n := s.begin()
+	for n.flow.link == nil || n.flow.link.stage != open {
+		s.round()
 	}
 	n.remote = s.accept()
 	return n
@@ -101,21 +111,21 @@ func (s *stepped) says(stream *testStream, b []byte) {
 	s.arrived(stream.flow.client)
 }
 
-// hears makes sure that b comes out.
-func hears(t *testing.T, c *net.TCPConn, b []byte) {
-	t.Helper()
+// expect returns an error if b is not what comes next.
+func expect(c *net.TCPConn, b []byte) error {
 	got := make([]byte, len(b))
 	if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, b) {
-		t.Fatalf("%d bytes of %d, %v; as sent: %v", n, len(b), err, bytes.Equal(got, b))
+		return fmt.Errorf("%d bytes of %d, %v; as sent: %v", n, len(b), err, bytes.Equal(got, b))
 	}
+	return nil
 }
 
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(rand.Uint32())
+// hears makes sure that b is what comes next.
+func hears(t *testing.T, c *net.TCPConn, b []byte) {
+	t.Helper()
+	if err := expect(c, b); err != nil {
+		t.Fatal(err)
 	}
-	return b
 }
 
 // What a round finds at several streams is sent at once, or one by one where the
@@ -133,6 +143,7 @@ func TestRoundIsSent(t *testing.T) {
 			for range 8 {
 				streams = append(streams, s.open())
 			}
+			random := rand.New(rand.NewPCG(1, 3))
 			total := 0
 			for _, sizes := range [][]int{
 				{1, 16_383, 64, 16_383, 16_384, 16_383, 16_383, 2}, // a full read, and more than fits into the batch
@@ -140,7 +151,7 @@ func TestRoundIsSent(t *testing.T) {
 			} {
 				var said [][]byte
 				for i, n := range sizes {
-					said = append(said, randomBytes(n))
+					said = append(said, randomBytes(random, n))
 					s.says(streams[i], said[i])
 					total += n
 				}
@@ -176,12 +187,13 @@ func TestBatchWithARemoteThatDoesNotRead(t *testing.T) {
 			hears(t, other.remote, b)
 		}
 	}
+	random := rand.New(rand.NewPCG(2, 3))
 	var said []byte
 	for len(partly.flow.up.rest) == 0 {
 		if len(said) > 64<<20 {
 			t.Fatal("the remote reads without end")
 		}
-		part := randomBytes(4000)
+		part := randomBytes(random, 4000)
 		said = append(said, part...)
 		s.says(partly, part)
 		othersSay(part[:100])
@@ -207,14 +219,7 @@ func TestBatchWithARemoteThatDoesNotRead(t *testing.T) {
 		partly.remote: said,
 		full.remote:   append(make([]byte, filling), "waits"...),
 	} {
-		go func() {
-			got := make([]byte, len(want))
-			_, err := io.ReadFull(c, got)
-			if err == nil && !bytes.Equal(got, want) {
-				err = errors.New("what came is not what was sent")
-			}
-			heard <- err
-		}()
+		go func() { heard <- expect(c, want) }()
 	}
 	for len(partly.flow.up.rest) > 0 || len(full.flow.up.rest) > 0 {
 		s.round()
@@ -284,13 +289,7 @@ func TestBatchWithASpareThatGoes(t *testing.T) {
 	for s.spares.stock[0].conn.stage != open {
 		s.round()
 	}
-	stream := &testStream{client: dial(t, s.forwarder), remote: spare}
-	s.round()
-	s.eachFlow(func(f *flow) {
-		if f != other.flow {
-			stream.flow = f
-		}
-	})
+	stream := s.begin()
 	if !stream.flow.isOnSpare {
 		t.Fatal("the stream was not given the spare")
 	}

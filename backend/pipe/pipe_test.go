@@ -90,6 +90,14 @@ func dial(t testing.TB, f *Forwarder) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+func randomBytes(random *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
+}
+
 func echo(c *net.TCPConn) {
 	io.Copy(c, c)
 	c.CloseWrite()
@@ -104,10 +112,7 @@ func TestEveryByteArrives(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), 1))
-			data := make([]byte, random.IntN(3<<20))
-			for j := range data {
-				data[j] = byte(random.Uint32())
-			}
+			data := randomBytes(random, random.IntN(3<<20))
 			sent.Add(int64(len(data)))
 			c := dial(t, f)
 			go func() {

@@ -182,10 +182,7 @@ func TestEveryByteArrivesOverSpares(t *testing.T) {
 		for i := range 40 {
 			clients.Go(func() {
 				random := rand.New(rand.NewPCG(uint64(i), 2))
-				data := make([]byte, 1+random.IntN(200_000))
-				for j := range data {
-					data[j] = byte(random.Uint32())
-				}
+				data := randomBytes(random, 1+random.IntN(200_000))
 				c := dial(t, f)
 				greeting := []string{string(socks.Sent), otherGreeting}[random.IntN(2)]
 				up.Add(int64(len(greeting) + len(data)))
