@@ -15,7 +15,7 @@ import (
 var walls = map[string][]string{
 	"mycoproxy/assets/icons":        {},
 	"mycoproxy/backend":             {},
-	"mycoproxy/backend/memnet":      {},
+	"mycoproxy/internal/memnet":     {},
 	"mycoproxy/backend/settings":    {"mycoproxy/backend"},
 	"mycoproxy/backend/mycelium":    {"mycoproxy/backend"},
 	"mycoproxy/backend/pipe":        {"mycoproxy/backend"},

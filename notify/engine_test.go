@@ -13,8 +13,8 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/engine"
-	"mycoproxy/backend/memnet"
 	"mycoproxy/backend/settings"
+	"mycoproxy/internal/memnet"
 )
 
 var (

@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/memnet"
 	"mycoproxy/backend/settings"
+	"mycoproxy/internal/memnet"
 )
 
 // The counts in these tests are kept low: the race detector of Go 1.26 crashes,

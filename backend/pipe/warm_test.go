@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mycoproxy/backend/memnet"
+	"mycoproxy/internal/memnet"
 )
 
 var socks = Opening{Sent: []byte{5, 1, 0}, Answer: []byte{5, 0}}

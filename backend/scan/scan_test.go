@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/memnet"
+	"mycoproxy/internal/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
