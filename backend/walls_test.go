@@ -48,6 +48,7 @@ var only = map[string][]string{
 	"github.com/shirou/gopsutil/v4/…": {"mycoproxy/backend/pipe"},
 	"github.com/kardianos/service":    {"mycoproxy/backend/userservice"},
 	"github.com/gen2brain/beeep":      {"mycoproxy/notify"},
+	"github.com/esiqveland/notify":    {"mycoproxy/notify"},
 	"fyne.io/systray":                 {"mycoproxy/tray"},
 }
 

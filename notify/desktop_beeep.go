@@ -16,15 +16,14 @@ import (
 
 const callLimit = 5 * time.Second
 
-// Desktop shows notifications by the means of the system. It is for use by one
-// goroutine.
+// Desktop shows notifications as the system does. It is for use by one goroutine.
 type Desktop struct {
 	icon []byte
 	busy chan struct{} // holds a token while a call is under way
 }
 
 // NewDesktop returns a desktop whose notifications show the icon, a PNG; nil: none.
-// There is to be one in a process.
+// A process makes one, because the name of the sender is a global of beeep's.
 func NewDesktop(icon []byte) *Desktop {
 	beeep.AppName = appName
 	return &Desktop{icon: icon, busy: make(chan struct{}, 1)}
@@ -61,11 +60,11 @@ func (d *Desktop) Notify(ctx context.Context, n Notification) error {
 	}
 }
 
-// Close is there for symmetry with systems that have something to close.
+// Close does nothing; on other systems there is a connection to close.
 func (d *Desktop) Close() error { return nil }
 
-// picture is the icon as beeep wants it: on Windows a file that stays, because
-// the registry is told of it, elsewhere its bytes.
+// picture is the icon as beeep wants it: on Windows the name of a file that stays,
+// because beeep writes it to the registry, elsewhere its bytes.
 func (d *Desktop) picture() (any, error) {
 	if runtime.GOOS != "windows" {
 		return d.icon, nil

@@ -7,15 +7,15 @@ import (
 	"mycoproxy/backend"
 )
 
-// Diff is what to tell a user who knows the state old, now that it is new;
-// nothing, if all that changed is what the user commanded or need not know.
-// States between the two may have been missed.
+// Diff is what to tell a user who knows the state old, now that the state is new.
+// It is the zero Notification if the user commanded all that changed, or need not
+// know of it. There may have been states between the two.
 func Diff(old, new backend.State) Notification {
 	switch {
 	case old.Phase == backend.Offline:
-		return Notification{} // so it was at the start
+		return Notification{} // this is the state at the start
 	case new.Phase == backend.Offline && (new.Error == nil || new.Error.Code != backend.Crashed):
-		return Notification{} // it was told to end
+		return Notification{} // somebody told it to end
 	case new.Phase == backend.Offline:
 		return stopped("Applications cannot connect through it until it runs again.")
 	case new.Phase == backend.Connected && new.Remote != nil:
@@ -36,8 +36,8 @@ func stopped(body string) Notification {
 	return Notification{ServiceStopped, "The Mycoproxy service has stopped", body}
 }
 
-// isNews reports whether now is an error, and another one, that a user who is
-// not connected must hear of.
+// isNews reports whether now is an error other than was, and of a kind that
+// explains to the user why there is no connection.
 func isNews(was, now *backend.Error) bool {
 	if now == nil || was != nil && *was == *now {
 		return false
@@ -84,7 +84,7 @@ func connected(s backend.State) Notification {
 	case isLocked(s, r.Address):
 		n.Body = "This proxy needs a password. " + passwordHint
 	case r.Mode == backend.Auto:
-		n.Body = first(s) + withRTT(s, r.Address)
+		n.Body = fastestOf(s) + withRTT(s, r.Address)
 	default:
 		n.Body = "As you chose" + withRTT(s, r.Address)
 	}
@@ -95,8 +95,8 @@ func connected(s backend.State) Notification {
 	return n
 }
 
-// first says among how many the remote won.
-func first(s backend.State) string {
+// fastestOf says of how many proxies the remote is the fastest.
+func fastestOf(s backend.State) string {
 	valid := 0
 	for _, p := range s.Proxies {
 		if p.Verdict == backend.Valid {
@@ -109,7 +109,7 @@ func first(s backend.State) string {
 	return fmt.Sprintf("The fastest of %d proxies", valid)
 }
 
-// withRTT ends a sentence about the proxy with its round-trip time, if it is known.
+// withRTT ends a sentence about the proxy, with its round-trip time if that is known.
 func withRTT(s backend.State, a netip.AddrPort) string {
 	if p := find(s, a); p.RTT != 0 {
 		return ", " + p.RTT.String() + "."
@@ -150,9 +150,9 @@ func gone(s backend.State) Notification {
 func moved(was backend.Remote, s backend.State) Notification {
 	now := s.Remote.Address
 	switch {
-	case !was.Answering: // which is known already
+	case !was.Answering: // which the user has been told
 		return Notification{Moved, "Connected to " + name(now), fmt.Sprintf("In place of %s%s", name(was.Address), withRTT(s, now))}
-	case find(s, was.Address).Verdict == backend.Valid: // so the user asked for it
+	case find(s, was.Address).Verdict == backend.Valid: // so the user asked for the fastest again
 		n := connected(s)
 		n.Kind = Moved
 		return n
@@ -161,7 +161,7 @@ func moved(was backend.Remote, s backend.State) Notification {
 	}
 }
 
-// trouble says what is wrong with a remote that does not do its work.
+// trouble says what is wrong with a remote that cannot be used.
 func trouble(s backend.State, a netip.AddrPort) string {
 	if isLocked(s, a) {
 		return name(a) + " now needs a password"

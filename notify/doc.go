@@ -1,9 +1,9 @@
 // Package notify tells the user, by notifications of the desktop, what happened
 // to the connection.
 //
-// [Diff] says what one state means to somebody who knew another. A [Notifier]
-// applies it to the states that a [backend.Backend] publishes: it keeps what the
-// user was told last, compares that with the newest state, and so can hold a
-// word back and later speak only if there still is something to say. A [Desktop]
-// shows the result.
+// [Diff] says what a new state means to somebody who knows an old one. A
+// [Notifier] applies it to the states that a [backend.Backend] publishes. It keeps
+// the state that the user knows and compares the newest with that, not with the
+// one before: so it can hold a notification back, and drop it if the change has
+// been undone meanwhile. A [Desktop] shows the notifications.
 package notify

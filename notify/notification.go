@@ -10,20 +10,20 @@ import (
 type Kind int
 
 const (
-	Notice         Kind = iota // something beside the connection, see [Notifier.Tell]
+	Notice         Kind = iota // not about the connection
 	Connected                  // to a remote that the user asked for
-	ConnectFailed              // a command of the user's failed; CannotBind is its own kind
+	ConnectFailed              // the user's command failed, otherwise than by CannotBind
 	CannotBind                 // the listener's port could not be bound
 	ListenerLost               // the listener ended by itself
-	ServiceStopped             // without a command from here
+	ServiceStopped             // by itself
 	Gone                       // the remote does not answer
 	Back                       // the remote answers again
 	Moved                      // another remote took the place of one that the service chose
 	NeedsPassword              // the remote wants a password from now on
 )
 
-// isPassing tells the kinds that a remote that comes and goes brings about, of
-// which there is one a minute at most.
+// isPassing reports whether it is a kind that a remote which comes and goes would
+// cause again and again. Of those, one a minute is told at most.
 func (k Kind) isPassing() bool { return k >= Gone }
 
 // Notification is one thing to tell the user. The zero value is nothing to tell.
@@ -33,8 +33,8 @@ type Notification struct {
 	Body  string // what goes with it, whole sentences
 }
 
-// Failed is what to tell a user whose click ended with err; nothing, if it is
-// nil or if a later command took that one's place.
+// Failed is what to tell a user whose click ended with err; nothing, if err is
+// nil or says that a later command superseded the click.
 func Failed(err error) Notification {
 	var known *backend.Error
 	if err == nil || errors.Is(err, backend.ErrSuperseded) {

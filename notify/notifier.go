@@ -15,14 +15,15 @@ const (
 	// service, that comes and goes.
 	gap = time.Minute
 
-	// replaceWait is how long the service has to find another remote before its
-	// loss is told: a race and a bit.
+	// replaceWait is how long the service has to find another remote before the
+	// loss of the old one is told: slightly longer than a race.
 	replaceWait = 6 * time.Second
 
-	// restartWait is how long a service that ended has to be back.
+	// restartWait is how long a service that ended has to come back before its
+	// end is told.
 	restartWait = 5 * time.Second
 
-	// echoGap is within what time the same word again is an echo: a click and
+	// echoGap is how soon the same notification again is an echo: a click and
 	// the state both tell of a port that is taken.
 	echoGap = 5 * time.Second
 
@@ -31,11 +32,11 @@ const (
 
 // Config is what a notifier is made of.
 type Config struct {
-	// Send shows a notification, within seconds. It is called by one goroutine.
+	// Send shows a notification; it takes seconds at most. One goroutine calls it.
 	Send func(context.Context, Notification) error
-	// Off is whether nothing is shown at first, see [Notifier.SetOn].
+	// Off says that nothing is shown until [Notifier.SetOn] turns it on.
 	Off bool
-	// Log takes what an administrator wants to know; nil: it is dropped.
+	// Log takes what an administrator wants to know; nil: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -43,7 +44,8 @@ type Config struct {
 // while [Notifier.Run] runs. Its methods may be called from any goroutine; none
 // waits for a notification to be shown.
 type Notifier struct {
-	Config
+	show    func(context.Context, Notification) error
+	log     *slog.Logger
 	on      atomic.Bool
 	states  chan backend.State
 	notices chan Notification
@@ -57,7 +59,7 @@ type Notifier struct {
 	pending Kind      // of what is held back
 	since   time.Time // when that began; zero: nothing is held back
 	passing time.Time // when a passing kind was told last
-	stopped time.Time // when ServiceStopped was
+	stopped time.Time // when ServiceStopped was told last
 	last    Notification
 	lastAt  time.Time
 	queue   chan Notification
@@ -69,7 +71,8 @@ func New(c Config) *Notifier {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Notifier{
-		Config:  c,
+		show:    c.Send,
+		log:     c.Log,
 		states:  make(chan backend.State),
 		notices: make(chan Notification),
 		ended:   make(chan struct{}),
@@ -83,7 +86,7 @@ func New(c Config) *Notifier {
 // told later.
 func (n *Notifier) SetOn(on bool) { n.on.Store(on) }
 
-// Update takes a new state: from [backend.Backend.Watch], and the zero State
+// Update takes a new state: one from [backend.Backend.Watch], or the zero State
 // when no service is heard. It waits for Run to begin, and does nothing once
 // Run has ended.
 func (n *Notifier) Update(s backend.State) {
@@ -104,10 +107,10 @@ func (n *Notifier) Tell(note Notification) {
 
 // Run works until ctx is done. It may be called once.
 func (n *Notifier) Run(ctx context.Context) {
-	var sending sync.WaitGroup
-	defer sending.Wait()
+	var showing sync.WaitGroup
+	defer showing.Wait()
 	defer close(n.ended)
-	sending.Go(func() { n.send(ctx) })
+	showing.Go(func() { n.showQueue(ctx) })
 	var held <-chan time.Time
 	for {
 		select {
@@ -116,19 +119,19 @@ func (n *Notifier) Run(ctx context.Context) {
 		case <-held:
 			held = n.consider()
 		case note := <-n.notices:
-			n.say(note)
+			n.enqueue(note)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// consider tells what there is to tell, or returns when it is to be considered
-// again; nil: at the next state.
+// consider tells what the newest state means to the user. If that is held back,
+// it returns when to consider it again; nil: at the next state.
 func (n *Notifier) consider() <-chan time.Time {
 	known := n.told
 	if n.heard && known.Phase == backend.Offline && n.latest.Phase != backend.Offline {
-		known.Phase = backend.Disconnected // so that what the service is doing now is no start
+		known.Phase = backend.Disconnected // so that Diff does not take the new service's state for that at the start
 	}
 	n.heard = n.heard || n.latest.Phase != backend.Offline
 	note := Diff(known, n.latest)
@@ -142,13 +145,13 @@ func (n *Notifier) consider() <-chan time.Time {
 	case note.Kind == ServiceStopped:
 		n.stopped = time.Now()
 	case note.Kind == Connected:
-		n.passing = time.Time{} // another remote, other luck
+		n.passing = time.Time{} // what comes next is about another remote
 	}
-	n.say(note)
+	n.enqueue(note)
 	return nil
 }
 
-// wait is how long to hold the notification back.
+// wait is how long to hold the notification back; zero or less: not at all.
 func (n *Notifier) wait(note Notification) time.Duration {
 	if n.since.IsZero() || note.Kind != n.pending {
 		n.since, n.pending = time.Now(), note.Kind
@@ -158,7 +161,7 @@ func (n *Notifier) wait(note Notification) time.Duration {
 	case note.Kind == ServiceStopped:
 		return max(restartWait-held, gap-time.Since(n.stopped))
 	case n.latest.Phase == backend.Offline && n.told.Phase != backend.Offline:
-		return restartWait - held // another may be about to go on with the work
+		return restartWait - held // another service may be about to take over
 	case note.Kind == Gone && n.latest.Remote.Mode == backend.Auto && hasOther(n.latest):
 		return max(replaceWait-held, gap-time.Since(n.passing))
 	case note.Kind.isPassing():
@@ -178,8 +181,9 @@ func hasOther(s backend.State) bool {
 	return false
 }
 
-// say hands a notification to the sender, unless it is off, busy, or an echo.
-func (n *Notifier) say(note Notification) {
+// enqueue has a notification shown, unless it is an echo, notifications are off,
+// or too many wait.
+func (n *Notifier) enqueue(note Notification) {
 	isEcho := note == n.last && note.Kind != Connected && time.Since(n.lastAt) < echoGap
 	if note == (Notification{}) || isEcho || !n.on.Load() {
 		return
@@ -188,23 +192,23 @@ func (n *Notifier) say(note Notification) {
 	select {
 	case n.queue <- note:
 	default:
-		n.Log.Warn("notification dropped, too many wait", "title", note.Title)
+		n.log.Warn("notification dropped, too many wait", "title", note.Title)
 	}
 }
 
-// send shows what is in the queue. A fault that lasts is logged once.
-func (n *Notifier) send(ctx context.Context) {
+// showQueue shows what is in the queue. A fault that lasts is logged once.
+func (n *Notifier) showQueue(ctx context.Context) {
 	fault := ""
 	for {
 		select {
 		case note := <-n.queue:
-			err := n.Send(ctx, note)
+			err := n.show(ctx, note)
 			switch {
 			case err == nil:
 				fault = ""
 			case ctx.Err() == nil && err.Error() != fault:
 				fault = err.Error()
-				n.Log.Warn("notifications cannot be shown", "error", err)
+				n.log.Warn("notifications cannot be shown", "error", err)
 			}
 		case <-ctx.Done():
 			return

@@ -25,50 +25,50 @@ type told struct {
 	Notification
 }
 
-// desk is a running notifier that keeps what it shows.
-type desk struct {
+// recorder is a running notifier that records what it shows.
+type recorder struct {
 	*Notifier
 	began time.Time
 	mu    sync.Mutex
 	list  []told
 }
 
-// atDesk runs test on fake time.
-func atDesk(t *testing.T, test func(*testing.T, *desk)) {
+// record runs test with a recorder, on fake time.
+func record(t *testing.T, test func(*testing.T, *recorder)) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{began: time.Now()}
-		d.Notifier = New(Config{Send: func(_ context.Context, n Notification) error {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			d.list = append(d.list, told{time.Since(d.began), n})
+		r := &recorder{began: time.Now()}
+		r.Notifier = New(Config{Send: func(_ context.Context, n Notification) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.list = append(r.list, told{time.Since(r.began), n})
 			return nil
 		}})
 		ctx, cancel := context.WithCancel(t.Context())
-		go d.Run(ctx)
-		test(t, d)
+		go r.Run(ctx)
+		test(t, r)
 		cancel()
 		synctest.Wait()
-		d.Update(backend.State{}) // waits for nobody any more
-		d.Tell(Notification{Title: "too late"})
+		r.Update(backend.State{}) // returns although nobody receives it
+		r.Tell(Notification{Title: "too late"})
 	})
 }
 
 // told returns what was told so far.
-func (d *desk) told() []told {
+func (r *recorder) told() []told {
 	synctest.Wait()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.list)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.list)
 }
 
-func (d *desk) check(t *testing.T, what string, want ...Kind) {
+func (r *recorder) check(t *testing.T, what string, want ...Kind) {
 	t.Helper()
 	var got []Kind
-	for _, n := range d.told() {
+	for _, n := range r.told() {
 		got = append(got, n.Kind)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("%s: told %+v, want the kinds %v", what, d.told(), want)
+		t.Errorf("%s: told %+v, want the kinds %v", what, r.told(), want)
 	}
 }
 
@@ -83,26 +83,26 @@ var (
 
 func TestNothingAtTheStart(t *testing.T) {
 	for _, first := range []backend.State{onA, silentA, idle, state(backend.Disconnected, failing(taken))} {
-		atDesk(t, func(t *testing.T, d *desk) {
-			d.Update(backend.State{})
+		record(t, func(t *testing.T, r *recorder) {
+			r.Update(backend.State{})
 			time.Sleep(time.Hour)
-			d.Update(first)
+			r.Update(first)
 			time.Sleep(time.Hour)
-			d.check(t, "start")
+			r.check(t, "start")
 		})
 	}
 }
 
 func TestFlapping(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
 		for range 30 {
-			d.Update(silentA)
+			r.Update(silentA)
 			time.Sleep(2 * time.Second)
-			d.Update(onA)
+			r.Update(onA)
 			time.Sleep(2 * time.Second)
 		}
-		all := d.told()
+		all := r.told()
 		if len(all) > 3 || len(all) < 2 {
 			t.Fatalf("told %+v", all)
 		}
@@ -112,66 +112,66 @@ func TestFlapping(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		if last := d.told()[len(d.told())-1]; last.Kind != Back {
-			t.Errorf("the last word is %+v", last)
+		if last := r.told()[len(r.told())-1]; last.Kind != Back {
+			t.Errorf("the last one is %+v", last)
 		}
 	})
 }
 
-// The first word comes at once. What comes within the minute is held back, and
-// told only if it still is so.
+// The first notification comes at once. What happens within the next minute is
+// told after it, and only if it still is so.
 func TestHeldBackUntilTheMinuteIsOver(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(silentA)
-		d.check(t, "at once", Gone)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(silentA)
+		r.check(t, "at once", Gone)
 		time.Sleep(10 * time.Second)
-		d.Update(onA)
+		r.Update(onA)
 		time.Sleep(50*time.Second - 1)
-		d.check(t, "within the minute", Gone)
+		r.check(t, "within the minute", Gone)
 		time.Sleep(time.Nanosecond)
-		d.check(t, "after it", Gone, Back)
+		r.check(t, "after it", Gone, Back)
 		time.Sleep(10 * time.Second)
-		d.Update(silentA)
+		r.Update(silentA)
 		time.Sleep(10 * time.Second)
-		d.Update(onA)
+		r.Update(onA)
 		time.Sleep(time.Hour)
-		d.check(t, "a passing failure", Gone, Back)
-		d.Update(silentA)
-		d.check(t, "an hour later", Gone, Back, Gone)
+		r.check(t, "a passing failure", Gone, Back)
+		r.Update(silentA)
+		r.check(t, "an hour later", Gone, Back, Gone)
 	})
 }
 
 func TestCommandsAreNotHeldBack(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(silentA)
-		d.check(t, "gone", Gone)
-		d.Update(onB)
-		d.check(t, "the user chose another", Gone, Connected)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(silentA)
+		r.check(t, "gone", Gone)
+		r.Update(onB)
+		r.check(t, "the user chose another", Gone, Connected)
 		time.Sleep(time.Second)
-		d.Update(silentB)
-		d.check(t, "another remote has a minute of its own", Gone, Connected, Gone)
+		r.Update(silentB)
+		r.check(t, "another remote has a minute of its own", Gone, Connected, Gone)
 		time.Sleep(time.Second)
-		d.Update(onB)
-		d.check(t, "held back", Gone, Connected, Gone)
-		d.Update(idle)
-		d.Update(state(backend.Disconnected, failing(taken)))
-		d.check(t, "could not bind", Gone, Connected, Gone, CannotBind)
+		r.Update(onB)
+		r.check(t, "held back", Gone, Connected, Gone)
+		r.Update(idle)
+		r.Update(state(backend.Disconnected, failing(taken)))
+		r.check(t, "could not bind", Gone, Connected, Gone, CannotBind)
 		time.Sleep(time.Hour)
-		d.check(t, "what was held back is over", Gone, Connected, Gone, CannotBind)
+		r.check(t, "what was held back is over", Gone, Connected, Gone, CannotBind)
 	})
 }
 
 func TestDisconnectAndConnectAgain(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(idle)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(idle)
 		for range 3 {
-			d.Update(onA)
-			d.Update(idle)
+			r.Update(onA)
+			r.Update(idle)
 			time.Sleep(echoGap)
 		}
-		d.check(t, "three times", Connected, Connected, Connected)
+		r.check(t, "three times", Connected, Connected, Connected)
 	})
 }
 
@@ -180,37 +180,37 @@ func TestReplaced(t *testing.T) {
 	valid, other := proxy(one, backend.Valid, 1), proxy(two, backend.Valid, 2)
 	onA := state(backend.Connected, to(one, backend.Auto), valid, other)
 	lost := state(backend.Connected, to(one, backend.Auto), silent, other)
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(lost)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(lost)
 		time.Sleep(5 * time.Second)
-		d.Update(state(backend.Connected, to(two, backend.Auto), other))
-		d.check(t, "replaced", Moved)
-		if d.told()[0].Title != "407:8458:…:1 does not answer" {
-			t.Errorf("told %+v", d.told())
+		r.Update(state(backend.Connected, to(two, backend.Auto), other))
+		r.check(t, "replaced", Moved)
+		if r.told()[0].Title != "407:8458:…:1 does not answer" {
+			t.Errorf("told %+v", r.told())
 		}
 	})
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(lost)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(lost)
 		time.Sleep(replaceWait - 1)
-		d.check(t, "not yet")
+		r.check(t, "not yet")
 		time.Sleep(time.Nanosecond)
-		d.check(t, "nobody took its place", Gone)
+		r.check(t, "nobody took its place", Gone)
 		time.Sleep(2 * time.Minute)
-		d.Update(state(backend.Connected, to(two, backend.Auto), other))
-		d.check(t, "later somebody did", Gone, Moved)
+		r.Update(state(backend.Connected, to(two, backend.Auto), other))
+		r.check(t, "later somebody did", Gone, Moved)
 	})
-	atDesk(t, func(t *testing.T, d *desk) { // two that take turns
-		d.Update(onA)
+	record(t, func(t *testing.T, r *recorder) { // two that take turns
+		r.Update(onA)
 		for range 15 {
-			d.Update(state(backend.Connected, to(two, backend.Auto), other))
+			r.Update(state(backend.Connected, to(two, backend.Auto), other))
 			time.Sleep(4 * time.Second)
-			d.Update(state(backend.Connected, to(one, backend.Auto), valid, other))
+			r.Update(state(backend.Connected, to(one, backend.Auto), valid, other))
 			time.Sleep(4 * time.Second)
 		}
-		if len(d.told()) > 3 {
-			t.Errorf("told %+v", d.told())
+		if len(r.told()) > 3 {
+			t.Errorf("told %+v", r.told())
 		}
 	})
 }
@@ -218,102 +218,102 @@ func TestReplaced(t *testing.T) {
 func TestServiceStops(t *testing.T) {
 	again := state(backend.Connected, pid(2), to(one, backend.Explicit))
 	connecting := state(backend.Connecting, pid(2))
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(crashed)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(crashed)
 		time.Sleep(restartWait - 1)
-		d.check(t, "it may come back")
+		r.check(t, "it may come back")
 		time.Sleep(time.Nanosecond)
-		d.check(t, "it did not", ServiceStopped)
+		r.check(t, "it did not", ServiceStopped)
 		time.Sleep(time.Hour)
-		d.Update(connecting)
-		d.Update(again)
-		d.check(t, "back after an hour", ServiceStopped, Connected)
+		r.Update(connecting)
+		r.Update(again)
+		r.check(t, "back after an hour", ServiceStopped, Connected)
 	})
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(crashed)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(crashed)
 		time.Sleep(2 * time.Second)
-		d.Update(connecting)
+		r.Update(connecting)
 		time.Sleep(2 * time.Second)
-		d.Update(again)
+		r.Update(again)
 		time.Sleep(time.Hour)
-		d.check(t, "back as it was")
+		r.check(t, "back as it was")
 	})
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(onA)
-		d.Update(crashed)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(onA)
+		r.Update(crashed)
 		time.Sleep(2 * time.Second)
-		d.Update(connecting)
+		r.Update(connecting)
 		time.Sleep(3 * time.Second)
-		d.check(t, "back, but it takes its time", ServiceStopped)
-		d.Update(again)
-		d.check(t, "connected", ServiceStopped, Connected)
+		r.check(t, "back, but it takes its time", ServiceStopped)
+		r.Update(again)
+		r.check(t, "connected", ServiceStopped, Connected)
 	})
-	atDesk(t, func(t *testing.T, d *desk) { // told to, by the user
-		d.Update(onA)
-		d.Update(backend.State{})
+	record(t, func(t *testing.T, r *recorder) { // told to, by the user
+		r.Update(onA)
+		r.Update(backend.State{})
 		time.Sleep(time.Hour)
-		d.check(t, "ended in order")
-		d.Update(connecting)
-		d.Update(again)
-		d.check(t, "started again", Connected)
+		r.check(t, "ended in order")
+		r.Update(connecting)
+		r.Update(again)
+		r.check(t, "started again", Connected)
 	})
-	atDesk(t, func(t *testing.T, d *desk) { // the tray leaves the work to a service
-		d.Update(onA)
-		d.Update(backend.State{})
+	record(t, func(t *testing.T, r *recorder) { // the tray leaves the work to a service
+		r.Update(onA)
+		r.Update(backend.State{})
 		time.Sleep(2 * time.Second)
-		d.Update(connecting)
+		r.Update(connecting)
 		time.Sleep(time.Second)
-		d.Update(again)
+		r.Update(again)
 		time.Sleep(time.Hour)
-		d.check(t, "another does the same work")
+		r.check(t, "another does the same work")
 	})
-	atDesk(t, func(t *testing.T, d *desk) { // it ends again and again
-		d.Update(onA)
+	record(t, func(t *testing.T, r *recorder) { // it ends again and again
+		r.Update(onA)
 		for i := range 10 {
-			d.Update(crashed)
+			r.Update(crashed)
 			time.Sleep(8 * time.Second)
-			d.Update(state(backend.Connected, pid(i+2), to(one, backend.Explicit)))
+			r.Update(state(backend.Connected, pid(i+2), to(one, backend.Explicit)))
 			time.Sleep(2 * time.Second)
 		}
-		if len(d.told()) > 4 {
-			t.Errorf("told %+v", d.told())
+		if len(r.told()) > 4 {
+			t.Errorf("told %+v", r.told())
 		}
 	})
 }
 
 func TestTell(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.Update(state(backend.Connecting))
-		d.Update(state(backend.Disconnected, failing(taken)))
-		d.Tell(Failed(taken))
-		d.Tell(Notification{})
-		d.check(t, "click and state tell of it once", CannotBind)
+	record(t, func(t *testing.T, r *recorder) {
+		r.Update(state(backend.Connecting))
+		r.Update(state(backend.Disconnected, failing(taken)))
+		r.Tell(Failed(taken))
+		r.Tell(Notification{})
+		r.check(t, "click and state together tell it once", CannotBind)
 		time.Sleep(echoGap)
-		d.Tell(Failed(taken))
-		d.check(t, "another click, another word", CannotBind, CannotBind)
+		r.Tell(Failed(taken))
+		r.check(t, "a later click tells it again", CannotBind, CannotBind)
 	})
 }
 
 func TestOnAndOff(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.SetOn(false)
-		d.Update(idle)
-		d.Update(onA)
-		d.Update(silentA)
-		d.Tell(Notification{Title: "notice"})
+	record(t, func(t *testing.T, r *recorder) {
+		r.SetOn(false)
+		r.Update(idle)
+		r.Update(onA)
+		r.Update(silentA)
+		r.Tell(Notification{Title: "notice"})
 		time.Sleep(time.Hour)
-		d.SetOn(true)
+		r.SetOn(true)
 		time.Sleep(time.Hour)
-		d.check(t, "off, and not told later")
-		d.Update(onA)
-		d.check(t, "on", Back)
+		r.check(t, "off, and not told later")
+		r.Update(onA)
+		r.check(t, "on", Back)
 	})
 }
 
-// A desktop that hangs holds up neither the caller nor what is decided, and one
-// without the service is logged once.
+// A desktop that hangs delays neither the caller nor the notifier. That one cannot
+// show notifications is logged once.
 func TestDesktopInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

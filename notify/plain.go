@@ -8,9 +8,9 @@ import (
 // appName is what desktops call the sender.
 const appName = "Mycoproxy"
 
-// plain returns the notification without what some desktop would take for more
-// than text: control characters, and the end of the XML section that Windows
-// gets the text in.
+// plain returns the notification without what a desktop would not take as text:
+// control characters, bytes that are not UTF-8, which a message bus refuses, and
+// the end of the CDATA section in which Windows gets the text.
 func (n Notification) plain() Notification {
 	n.Title, n.Body = plain(n.Title), plain(n.Body)
 	return n
@@ -22,6 +22,6 @@ func plain(s string) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")) // which a message bus refuses
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 	return strings.ReplaceAll(s, "]]>", "]] >")
 }
