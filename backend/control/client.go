@@ -18,29 +18,34 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
-	callTimeout = 10 * time.Second // of all but connect, which waits for proxies, and watch
-	maxLine     = 16 << 20         // bytes of one snapshot
+	dialTimeout    = 5 * time.Second
+	callTimeout    = 10 * time.Second // for the answer to any call but a connect
+	connectTimeout = 30 * time.Second // for the answer to a connect, which waits for proxies
+	maxLine        = 16 << 20         // bytes of one snapshot
 )
 
 // Client is the [backend.Backend] of the service that has the control socket.
-// Every method fails with [backend.ErrNotRunning] if there is none.
+// Every method fails with [backend.ErrNotRunning] if there is none, and with an
+// error of code [backend.Internal] if it does not answer in time.
 type Client struct{ http http.Client }
 
 // NewClient returns a client of the socket in folder (see [Listen]).
 func NewClient(folder string) *Client {
 	return &Client{http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			limited, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			c, err := dial(ctx, folder)
-			if errors.Is(err, fs.ErrPermission) {
+			c, err := dial(limited, folder)
+			switch {
+			case err == nil:
+				return c, nil
+			case errors.Is(err, fs.ErrPermission):
 				return nil, &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The control socket in %s is not yours", folder)}
-			}
-			if err != nil && ctx.Err() == nil {
+			case limited.Err() != nil:
+				return nil, tooSlow("answer", dialTimeout)
+			default:
 				return nil, backend.ErrNotRunning
 			}
-			return c, err
 		},
 	}}}
 }
@@ -50,13 +55,13 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // State implements [backend.Backend].
 func (c *Client) State(ctx context.Context) (s backend.State, err error) {
-	err = c.call(ctx, http.MethodGet, pathState, &s)
+	err = c.call(ctx, callTimeout, http.MethodGet, pathState, nil, &s)
 	return s, err
 }
 
 // Peers implements [backend.Backend].
 func (c *Client) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
-	err = c.call(ctx, http.MethodGet, pathPeers, &peers)
+	err = c.call(ctx, callTimeout, http.MethodGet, pathPeers, nil, &peers)
 	return peers, err
 }
 
@@ -68,61 +73,65 @@ func (c *Client) Connect(ctx context.Context, remote netip.AddrPort) (got netip.
 	if remote.IsValid() {
 		body.Remote = &remote
 	}
-	err = c.exchange(ctx, http.MethodPost, pathProxy, body, &got)
+	err = c.call(ctx, connectTimeout, http.MethodPost, pathProxy, body, &got)
 	return got, err
 }
 
 // Disconnect implements [backend.Backend].
 func (c *Client) Disconnect(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, pathProxy, nil)
+	return c.call(ctx, callTimeout, http.MethodDelete, pathProxy, nil, nil)
 }
 
 // SetShare implements [backend.Backend].
 func (c *Client) SetShare(ctx context.Context, share backend.Share) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return c.exchange(ctx, http.MethodPost, pathShare, map[string]backend.Share{"share": share}, nil)
+	return c.call(ctx, callTimeout, http.MethodPost, pathShare, map[string]backend.Share{"share": share}, nil)
 }
 
-// Shutdown ends the service, or makes the tray give up its own engine. It
-// returns when nobody answers on the socket any more.
+// Shutdown ends the service, or makes a tray that does the service's work give
+// that up. It returns when the service takes no more commands; its port and its
+// socket are free soon after that.
 func (c *Client) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if err := c.exchange(ctx, http.MethodPost, pathEnd, nil, nil); err != nil {
+	if err := c.call(ctx, callTimeout, http.MethodPost, pathEnd, nil, nil); err != nil {
 		return err
 	}
-	err := c.Watch(ctx, func(backend.State) {})
-	if errors.Is(err, backend.ErrNotRunning) || errors.Is(err, backend.ErrCrashed) {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := c.Watch(limited, func(backend.State) {})
+	switch {
+	case errors.Is(err, backend.ErrNotRunning) || errors.Is(err, backend.ErrCrashed):
 		return nil
+	case limited.Err() != nil && ctx.Err() == nil:
+		return tooSlow("end", callTimeout)
+	default:
+		return err
 	}
-	return err
 }
 
 // StartProbe implements [backend.Backend].
 func (c *Client) StartProbe(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, pathProbe, nil)
+	return c.call(ctx, callTimeout, http.MethodGet, pathProbe, nil, nil)
 }
 
 // StopProbe implements [backend.Backend].
 func (c *Client) StopProbe(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, pathProbe, nil)
+	return c.call(ctx, callTimeout, http.MethodDelete, pathProbe, nil, nil)
 }
 
 // ProbeNow implements [backend.Backend].
 func (c *Client) ProbeNow(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, pathProbe, nil)
+	return c.call(ctx, callTimeout, http.MethodPost, pathProbe, nil, nil)
 }
 
 // Watch implements [backend.Backend]. It ends with [backend.ErrNotRunning] when
-// the service does, or with [backend.ErrCrashed] if that took no leave.
+// the service ends as it should, and with [backend.ErrCrashed] if the connection
+// breaks in the middle of the answer.
 func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(callTimeout, cancel)
+	late := time.AfterFunc(callTimeout, cancel) // until the answer begins
 	response, err := c.send(limited, http.MethodGet, pathWatch, nil)
 	if !late.Stop() && ctx.Err() == nil {
-		return errNoAnswer
+		return tooSlow("answer", callTimeout)
 	}
 	if err != nil {
 		return err
@@ -135,7 +144,7 @@ func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil && lines.Err() == nil {
 			return fmt.Errorf("read a snapshot: %w", err)
 		} else if err != nil {
-			break // it was cut off
+			break // the connection broke within the line
 		}
 		fn(s)
 	}
@@ -148,33 +157,29 @@ func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 	return backend.ErrNotRunning
 }
 
-var errNoAnswer = &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The service does not answer within %v", callTimeout)}
-
-// call is an exchange without a body that a service in good health answers at once.
-func (c *Client) call(ctx context.Context, method, path string, out any) error {
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	err := c.exchange(limited, method, path, nil, out)
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return errNoAnswer
-	}
-	return err
+// tooSlow is the error of a service that does not do what it must within limit.
+func tooSlow(what string, limit time.Duration) error {
+	return &backend.Error{Code: backend.Internal, Message: fmt.Sprintf("The service does not %s within %v", what, limit)}
 }
 
-// exchange sends a request and reads the answer into out; nil: it is of no interest.
-func (c *Client) exchange(ctx context.Context, method, path string, in, out any) error {
-	response, err := c.send(ctx, method, path, in)
-	if err != nil {
-		return err
+// call sends a request and reads the answer into out; nil: it is of no interest.
+func (c *Client) call(ctx context.Context, limit time.Duration, method, path string, in, out any) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	response, err := c.send(limited, method, path, in)
+	if err == nil {
+		defer response.Body.Close()
+		if out != nil {
+			err = json.NewDecoder(response.Body).Decode(out)
+		}
+		if err != nil {
+			err = fmt.Errorf("read the service's answer: %w", err)
+		}
 	}
-	defer response.Body.Close()
-	if out == nil {
-		return nil
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return tooSlow("answer", limit)
 	}
-	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
-		return fmt.Errorf("read the service's answer: %w", err)
-	}
-	return nil
+	return err
 }
 
 // send returns the response of a request that went well.
@@ -195,10 +200,10 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err != nil {
 		var known *backend.Error
 		switch {
-		case errors.As(err, &known):
-			return nil, known
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case errors.As(err, &known): // by the dialling function of NewClient
+			return nil, known
 		default:
 			return nil, backend.ErrNotRunning // it ended before it answered
 		}
