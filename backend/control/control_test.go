@@ -217,15 +217,15 @@ func TestShutdown(t *testing.T) {
 	if err := c.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.State(t.Context()); !errors.Is(err, backend.ErrNotRunning) {
-		t.Errorf("after Shutdown: %v", err)
-	}
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
+	if _, err := c.State(t.Context()); !errors.Is(err, backend.ErrNotRunning) {
+		t.Errorf("after Shutdown: %v", err)
+	}
 }
 
-// A service that dies while it writes has not said goodbye.
+// A service that dies while it writes is not taken for one that ends.
 func TestWatchOfAServiceThatDies(t *testing.T) {
 	folder := shortFolder(t)
 	l, release, err := Listen(folder)
@@ -259,14 +259,14 @@ func TestNoService(t *testing.T) {
 	}
 }
 
-// What is sent is answered with this status, and with JSON.
+// Each request is answered with its status, and with JSON, errors too.
 func TestRequests(t *testing.T) {
 	f := &fake{state: example}
 	h := NewHandler(f, func() { f.calls = append(f.calls, "end") })
 	for _, c := range []struct {
 		method, path, body string
 		status             int
-		answer             string // with white space around taken off
+		answer             string // without white space around it; of an error, its code
 	}{
 		{"GET", pathProxy, "", 200, `["407::1","407::2"]`},
 		{"POST", pathProxy, `{"remote":null}`, 200, `"[407::1]:1080"`},
@@ -296,6 +296,13 @@ func TestRequests(t *testing.T) {
 		{"PUT", pathProxy, "", 405, "bad_request"},
 		{"POST", pathState, "", 405, "bad_request"},
 		{"POST", pathWatch, "", 405, "bad_request"},
+		{"HEAD", pathProbe, "", 405, "bad_request"}, // it would start the probing
+		{"HEAD", pathWatch, "", 405, "bad_request"},
+		{"OPTIONS", pathState, "", 405, "bad_request"},
+		{"POST", "/" + pathProxy, `{}`, 404, "bad_request"},
+		{"GET", "/api/../api/v1/state", "", 404, "bad_request"},
+		{"GET", "/api%2Fv1/state", "", 404, "bad_request"},
+		{"HEAD", "/", "", 404, "bad_request"},
 		{"GET", "/" + pathState, "", 404, "bad_request"},
 		{"GET", "/", "", 404, "bad_request"},
 		{"GET", "/api/v1/admin/peers", "", 404, "bad_request"},
@@ -310,6 +317,9 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%s %s %.40s: the error is %q", c.method, c.path, c.body, got)
 			}
 			got = string(f.Code)
+		}
+		if allow := w.Header().Get("Allow"); (allow != "") != (w.Code == 405) || strings.Contains(allow, c.method) {
+			t.Errorf("%s %s: %d with Allow: %q", c.method, c.path, w.Code, allow)
 		}
 		if w.Code != c.status || got != c.answer {
 			t.Errorf("%s %s %.40s gives %d %q, want %d %q", c.method, c.path, c.body, w.Code, got, c.status, c.answer)

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -30,66 +30,72 @@ const (
 	pathEnd   = "/api/v1/shutdown"
 )
 
-// endpoint answers one request. What it returns is sent as JSON; nil is "no content".
-type endpoint func(*http.Request) (any, error)
-
 // NewHandler serves b. It calls end when a client wants the service to end. If
 // end is nil, the clients are not only the user's own: they may neither end the
 // service nor open it to others.
 func NewHandler(b backend.Backend, end func()) http.Handler {
-	routes := map[string]map[string]http.HandlerFunc{
-		pathProxy: {
-			http.MethodGet:    answered(func(r *http.Request) (any, error) { return validAddresses(r, b) }),
-			http.MethodPost:   answered(func(r *http.Request) (any, error) { return connect(r, b) }),
-			http.MethodDelete: answered(func(r *http.Request) (any, error) { return nil, b.Disconnect(r.Context()) }),
-		},
-		pathProbe: {
-			http.MethodGet:    answered(func(r *http.Request) (any, error) { return nil, b.StartProbe(r.Context()) }),
-			http.MethodPost:   answered(func(r *http.Request) (any, error) { return nil, b.ProbeNow(r.Context()) }),
-			http.MethodDelete: answered(func(r *http.Request) (any, error) { return nil, b.StopProbe(r.Context()) }),
-		},
-		pathState: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.State(r.Context()) })},
-		pathPeers: {http.MethodGet: answered(func(r *http.Request) (any, error) { return b.Peers(r.Context()) })},
-		pathWatch: {http.MethodGet: func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) }},
+	mux := http.NewServeMux()
+	methods := map[string][]string{} // that each path takes
+	handle := func(method, path string, h http.Handler) {
+		mux.Handle(method+" "+path, h)
+		methods[path] = append(methods[path], method)
 	}
+	handle("GET", pathProxy, endpoint(func(r *http.Request) (any, error) { return validAddresses(r, b) }))
+	handle("POST", pathProxy, endpoint(func(r *http.Request) (any, error) { return connect(r, b) }))
+	handle("DELETE", pathProxy, endpoint(func(r *http.Request) (any, error) { return nil, b.Disconnect(r.Context()) }))
+	handle("GET", pathProbe, endpoint(func(r *http.Request) (any, error) { return nil, b.StartProbe(r.Context()) }))
+	handle("POST", pathProbe, endpoint(func(r *http.Request) (any, error) { return nil, b.ProbeNow(r.Context()) }))
+	handle("DELETE", pathProbe, endpoint(func(r *http.Request) (any, error) { return nil, b.StopProbe(r.Context()) }))
+	handle("GET", pathState, endpoint(func(r *http.Request) (any, error) { return b.State(r.Context()) }))
+	handle("GET", pathPeers, endpoint(func(r *http.Request) (any, error) { return b.Peers(r.Context()) }))
+	handle("GET", pathWatch, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) }))
 	if end != nil {
-		routes[pathShare] = map[string]http.HandlerFunc{
-			http.MethodPost: answered(func(r *http.Request) (any, error) { return nil, setShare(r, b) }),
-		}
-		routes[pathEnd] = map[string]http.HandlerFunc{
-			http.MethodPost: answered(func(*http.Request) (any, error) {
-				end()
-				return nil, nil
-			}),
-		}
+		handle("POST", pathShare, endpoint(func(r *http.Request) (any, error) { return nil, setShare(r, b) }))
+		handle("POST", pathEnd, endpoint(func(*http.Request) (any, error) { end(); return nil, nil }))
 	}
+	for path, taken := range methods {
+		refuse := otherMethod(taken)
+		mux.HandleFunc(path, refuse)
+		mux.HandleFunc("HEAD "+path, refuse) // else the pattern of GET takes it, too
+	}
+	mux.HandleFunc("/", otherPath)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		methods, known := routes[r.URL.Path]
-		switch answer := methods[r.Method]; {
-		case !known:
-			refuse(w, http.StatusNotFound, "there is nothing at this path")
-		case answer == nil:
-			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
-			refuse(w, http.StatusMethodNotAllowed, "this path does not take "+r.Method)
-		default:
-			answer(w, r)
+		if path.Clean("/"+r.URL.Path) != r.URL.Path {
+			otherPath(w, r) // the ServeMux would redirect, and so make a GET of a POST
+			return
 		}
+		mux.ServeHTTP(w, r)
 	})
 }
 
-// answered sends what answer returns.
-func answered(answer endpoint) http.HandlerFunc {
+// otherMethod refuses a request whose method is none of those that its path takes.
+func otherMethod(taken []string) http.HandlerFunc {
+	slices.Sort(taken)
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		value, err := answer(r)
-		switch {
-		case err != nil:
-			writeError(w, err)
-		case value == nil:
-			w.WriteHeader(http.StatusNoContent)
-		default:
-			writeJSON(w, http.StatusOK, value)
-		}
+		w.Header().Set("Allow", strings.Join(taken, ", "))
+		refuse(w, http.StatusMethodNotAllowed, "this path does not take "+r.Method)
+	}
+}
+
+// otherPath refuses a request whose path is none of those above.
+func otherPath(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusNotFound, "there is nothing at this path")
+}
+
+// endpoint answers one request. What it returns is sent as JSON; nil is "no content".
+type endpoint func(*http.Request) (any, error)
+
+// ServeHTTP sends what the endpoint returns.
+func (answer endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	value, err := answer(r)
+	switch {
+	case err != nil:
+		writeError(w, err)
+	case value == nil:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		writeJSON(w, http.StatusOK, value)
 	}
 }
 

@@ -19,15 +19,15 @@ const (
 	endTimeout    = 200 * time.Millisecond // for requests under way when the service ends
 )
 
-// allowed is the key of the context value that tells whether a connection's
-// other end is who it must be.
-type allowed struct{}
+// peerError is the key of the context value that says why the other end of a
+// connection may not use the socket; nil: it may.
+type peerError struct{}
 
 // Serve serves h on a listener of [Listen] until ctx is done. Connections of
 // other users are refused.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err, _ := r.Context().Value(allowed{}).(error); err != nil {
+		if err, _ := r.Context().Value(peerError{}).(error); err != nil {
 			log.Warn("refused a control connection", "error", err)
 			refuse(w, http.StatusForbidden, "this socket is not yours")
 			return
@@ -37,7 +37,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	return serveHTTP(ctx, l, &http.Server{
 		Handler: guarded,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, allowed{}, checkPeer(c))
+			return context.WithValue(ctx, peerError{}, checkPeer(c))
 		},
 	}, log)
 }
@@ -52,7 +52,7 @@ func serveHTTP(ctx context.Context, l net.Listener, server *http.Server, log *sl
 	server.ReadHeaderTimeout = headerTimeout
 	server.IdleTimeout = idleTimeout
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
-	server.BaseContext = func(net.Listener) context.Context { return ctx } // ends watches
+	server.BaseContext = func(net.Listener) context.Context { return ctx } // ends requests that watch
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
