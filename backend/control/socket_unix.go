@@ -13,49 +13,39 @@ import (
 	"strconv"
 
 	"github.com/tailscale/peercred"
-	"golang.org/x/sys/unix"
 )
 
 const (
 	socketName = "control.sock"
-	lockName   = "control.lock"
-	maxPath    = 103 // bytes of a socket's path, of the system with the shortest
+	maxPath    = 103 // bytes of a socket's path, on the system that allows the fewest
 )
 
-// Listen makes the control socket in folder, which it makes too. Another
-// service that has it gives [ErrAlreadyRunning]; a socket that a dead one left
-// is replaced. No other service can have it before release is called, even if
-// the listener is closed.
+// Listen makes the control socket in folder, which it makes too. If another
+// service has it, the error is [ErrAlreadyRunning]; a socket that was left by one
+// that died is replaced. No other service can have the socket before release is
+// called, even if the listener is closed.
 func Listen(folder string) (l net.Listener, release func(), err error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, nil, err
-	}
-	if err := os.Chmod(folder, 0o700); err != nil {
-		return nil, nil, err
-	}
 	path := filepath.Join(folder, socketName)
 	if len(path) > maxPath {
 		return nil, nil, fmt.Errorf("the path of the control socket is longer than %d bytes: %s", maxPath, path)
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	release, err = lock(folder)
 	if err != nil {
 		return nil, nil, err
 	}
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = ErrAlreadyRunning
-	}
-	if err == nil {
-		l, err = listenAt(path)
-	}
+	l, err = listenAt(path)
 	if err != nil {
-		lock.Close()
+		release()
 		return nil, nil, err
 	}
-	return l, func() { lock.Close() }, nil
+	return l, release, nil
 }
 
+// listenAt replaces what is at path, and lets nobody but the user reach it.
 func listenAt(path string) (net.Listener, error) {
+	if err := os.Chmod(filepath.Dir(path), 0o700); err != nil { // it may have been made by others
+		return nil, err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -74,8 +64,8 @@ func dial(ctx context.Context, folder string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, socketName))
 }
 
-// checkPeer returns an error unless the other end is this user, or root, who
-// could get in anyhow.
+// checkPeer returns an error unless the other end is this user, or root, whom
+// nothing keeps out.
 func checkPeer(c net.Conn) error {
 	creds, err := peercred.Get(c)
 	if err != nil {

@@ -4,51 +4,44 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"os/user"
-	"path/filepath"
 
 	"github.com/Microsoft/go-winio"
-	"github.com/gofrs/flock"
 	"golang.org/x/sys/windows"
 )
 
-const lockName = "control.lock"
-
 // Listen makes the control pipe. Its name holds the user's SID, and nobody else
-// may open it. Another service that has it gives [ErrAlreadyRunning]. In folder,
-// which it makes, there is only a lock: no other service can have the pipe
-// before release is called, even if the listener is closed.
+// may open it. If another service has it, the error is [ErrAlreadyRunning]. In
+// folder, which it makes, there is only a lock: no other service can have the
+// pipe before release is called, even if the listener is closed.
 func Listen(folder string) (l net.Listener, release func(), err error) {
 	path, sid, err := pipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	release, err = lock(folder)
+	if err != nil {
 		return nil, nil, err
 	}
-	lock := flock.New(filepath.Join(folder, lockName))
-	first, err := lock.TryLock()
-	if err == nil && !first {
-		err = ErrAlreadyRunning
-	}
-	if err == nil {
-		l, err = winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "D:P(A;;GA;;;" + sid + ")"})
-		if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
-			err = ErrAlreadyRunning // it is made as the first of its name, or not at all
-		}
+	l, err = winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "D:P(A;;GA;;;" + sid + ")"})
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
+		err = ErrAlreadyRunning // a pipe of this name is there, and winio makes only the first
 	}
 	if err != nil {
-		lock.Close()
+		release()
 		return nil, nil, err
 	}
 	useUpFirst(path)
-	return l, func() { lock.Close() }, nil
+	return l, release, nil
 }
 
-// useUpFirst takes away the instance of a pipe that only holds its name. Nobody
-// serves it, and Windows lets nobody in; but Wine does, and its first client
-// would wait for ever.
+// useUpFirst connects to the pipe once and hangs up. winio keeps the first
+// instance of a pipe only to hold its name, and serves those that it makes
+// later. Windows lets no client connect to that one, so there this fails and
+// changes nothing. Wine, on which the tests of the Windows program run, does:
+// without this the first client is given the instance that nobody serves, and
+// waits for ever. It cannot be done in the tests, since they run the program
+// that is shipped.
 func useUpFirst(path string) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
@@ -68,6 +61,7 @@ func dial(ctx context.Context, _ string) (net.Conn, error) {
 	return winio.DialPipeContext(ctx, path)
 }
 
+// pipe is the path of this user's control pipe, and the SID in it.
 func pipe() (path, sid string, err error) {
 	u, err := user.Current()
 	if err != nil {
