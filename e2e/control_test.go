@@ -14,8 +14,8 @@ import (
 
 // Another user is refused although, by mistake, he can reach the socket.
 func TestAnotherUserIsRefused(t *testing.T) {
-	b := needBed(t, "curl")
-	s := serve(t, b)
+	lab := needLab(t, "curl")
+	s := serve(t, lab)
 	folder := filepath.Join(s.runtimeFolder(), "mycoproxy")
 	for path, mode := range map[string]os.FileMode{
 		filepath.Dir(s.runtimeFolder()):       0o755,
@@ -36,8 +36,8 @@ func TestAnotherUserIsRefused(t *testing.T) {
 
 // The daemon's own calls work on the loopback API, and no web page's do.
 func TestLoopbackAPI(t *testing.T) {
-	b := needBed(t, "curl")
-	s := serve(t, b, append(asPeers(addressOf("micro"), addressOf("microauth")), "--api", "127.0.0.1:8995")...)
+	lab := needLab(t, "curl")
+	s := serve(t, lab, append(asPeers(addressOf("micro"), addressOf("microauth")), "--api", "127.0.0.1:8995")...)
 	s.until("both are known", 10*time.Second, func(state backend.State) bool { return len(state.Proxies) == 2 })
 	call := func(args ...string) string {
 		t.Helper()

@@ -18,8 +18,8 @@ import (
 )
 
 func TestCurlThroughTheFastest(t *testing.T) {
-	b := needBed(t, "curl")
-	s := serve(t, b, asPeers(addressOf("dante"), addressOf("micro"), addressOf("nginx"), addressOf("danteauth"))...)
+	lab := needLab(t, "curl")
+	s := serve(t, lab, asPeers(addressOf("dante"), addressOf("micro"), addressOf("nginx"), addressOf("danteauth"))...)
 	out, errs, code := s.cli("connect")
 	if code != 0 || !strings.HasPrefix(out, "connected to [4") {
 		t.Fatalf("connect: %d %q %q", code, out, errs)
@@ -39,9 +39,9 @@ func TestCurlThroughTheFastest(t *testing.T) {
 }
 
 func TestPasswordIsTheApplicationsBusiness(t *testing.T) {
-	b := needBed(t, "curl")
+	lab := needLab(t, "curl")
 	for _, name := range []string{"danteauth", "microauth"} {
-		s := serve(t, b, asPeers(addressOf(name))...)
+		s := serve(t, lab, asPeers(addressOf(name))...)
 		s.until("one scan", 10*time.Second, scanned)
 		if _, errs, code := s.cli("connect"); code != 4 || !strings.Contains(errs, "No valid proxy available or connection failed") {
 			t.Errorf("connect to the fastest: %d %q", code, errs)
@@ -64,8 +64,8 @@ func chromium(t testing.TB, proxy string, more ...string) []string {
 }
 
 func TestChromium(t *testing.T) {
-	b := needBed(t, "chromium")
-	s := serve(t, b)
+	lab := needLab(t, "chromium")
+	s := serve(t, lab)
 	for _, name := range []string{"dante", "micro", "sshdynamic"} {
 		s.connect(name)
 		out, err := s.laptop.command(chromium(t, "127.0.0.1:1080", "--virtual-time-budget=20000", "http://web.test/many")...).Output()
@@ -77,8 +77,8 @@ func TestChromium(t *testing.T) {
 }
 
 func TestHalfCloseSurvives(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b)
+	lab := needLab(t)
+	s := serve(t, lab)
 	for _, name := range []string{"dante", "sshdynamic"} {
 		s.connect(name)
 		c, err := s.socks(webAddress + ":7777")
@@ -96,8 +96,8 @@ func TestHalfCloseSurvives(t *testing.T) {
 }
 
 func TestSwitchesWhileClientsDownload(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b)
+	lab := needLab(t)
+	s := serve(t, lab)
 	s.connect("dante")
 	var downloads, broken, refused atomic.Int64
 	stop := make(chan struct{})
@@ -155,8 +155,8 @@ func TestSwitchesWhileClientsDownload(t *testing.T) {
 }
 
 func TestConnectAndDisconnect200Times(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b)
+	lab := needLab(t)
+	s := serve(t, lab)
 	began := time.Now()
 	for i := range 200 {
 		s.connect("micro")
@@ -182,8 +182,8 @@ func TestConnectAndDisconnect200Times(t *testing.T) {
 }
 
 func TestPortTakenNamesTheHolder(t *testing.T) {
-	b := needBed(t)
-	laptop := b.laptop(t)
+	lab := needLab(t)
+	laptop := lab.laptop(t)
 	s := serveOn(t, laptop, nil)
 	holder, err := laptop.start("microsocks", nil, "microsocks", "-i", "::", "-p", "1080")
 	if err != nil {
@@ -210,12 +210,9 @@ func TestPortTakenNamesTheHolder(t *testing.T) {
 }
 
 func TestOwnListenerIsRefused(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b)
-	for _, own := range []string{"[::1]:1080", "127.0.0.1", "5ab:1c2d:3e4f:1::1"} {
-		if own[0] == '5' {
-			own = fmt.Sprintf("5ab:1c2d:3e4f:%x::1", b.laptops.Load())
-		}
+	lab := needLab(t)
+	s := serve(t, lab)
+	for _, own := range []string{"[::1]:1080", "127.0.0.1", s.laptop.overlay} {
 		if _, errs, code := s.cli("connect", own); code != 1 || !strings.Contains(errs, "is where this service itself listens") {
 			t.Errorf("connect %s: %d %q", own, code, errs)
 		}

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// alive reports whether a byte makes the round through the stream.
+// alive reports whether a greeting comes back from a server that echoes.
 func alive(c net.Conn) bool {
 	c.SetDeadline(time.Now().Add(5 * time.Second))
-	c.Write([]byte("x"))
-	_, err := io.ReadFull(c, make([]byte, 1))
+	io.WriteString(c, passwordGreeting)
+	_, err := io.ReadFull(c, make([]byte, len(passwordGreeting)))
 	return err == nil
 }
 
 func TestFiveThousandIdleStreams(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b)
+	lab := needLab(t)
+	s := serve(t, lab)
 	s.connect("echo")
 	var held []net.Conn
 	defer func() {
@@ -65,8 +65,8 @@ func memory(pid int, name string) string {
 
 // Out of descriptors, the listener, the control socket and the verdicts survive.
 func TestDescriptorsExhausted(t *testing.T) {
-	b := needBed(t, "prlimit")
-	s := serveOn(t, b.laptop(t), []string{"prlimit", "--nofile=256:256"}, asPeers(addressOf("micro"))...)
+	lab := needLab(t, "prlimit")
+	s := serveOn(t, lab.laptop(t), []string{"prlimit", "--nofile=256:256"}, asPeers(addressOf("micro"))...)
 	s.until("one scan", 10*time.Second, scanned)
 	s.connect("echo")
 	var held []net.Conn
@@ -107,19 +107,19 @@ func TestDescriptorsExhausted(t *testing.T) {
 }
 
 func TestTerminatedInTheMiddleOfEverything(t *testing.T) {
-	b := needBed(t)
-	n, _ := ownPeer(t, b, 4)
+	lab := needLab(t)
+	n, addr := ownPeer(t, lab)
 	// A thousand silent peers: the namespace takes a whole prefix for its own, and drops.
 	for _, err := range []error{
 		n.ip("-6", "route", "add", "local", "4ff::/16", "dev", "lo"),
-		dropping(b, n, ""),
+		dropping(lab, n, ""),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	laptop := b.laptop(t)
-	if err := laptop.ip("-6", "route", "add", "4ff::/16", "via", "40f:4::1"); err != nil {
+	laptop := lab.laptop(t)
+	if err := laptop.ip("-6", "route", "add", "4ff::/16", "via", addr); err != nil {
 		t.Fatal(err)
 	}
 	var silent []string

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	theBed.tearDown()
+	sharedLab.tearDown()
 	os.RemoveAll(folder)
 	os.Exit(code)
 }
@@ -90,7 +90,7 @@ func run(name string, args ...string) error {
 	return nil
 }
 
-// process is a server that a test, or the bed, started.
+// process is a server that a test, or the lab, started.
 type process struct {
 	*exec.Cmd
 	log   string // file with what it printed
@@ -102,7 +102,7 @@ type process struct {
 func (n *namespace) start(name string, env []string, command ...string) (*process, error) {
 	c := n.command(command...)
 	c.Env = append(os.Environ(), env...)
-	log, err := os.Create(filepath.Join(n.bed.folder, n.name+"."+name+".log"))
+	log, err := os.Create(filepath.Join(n.lab.folder, n.name+"."+name+".log"))
 	if err != nil {
 		return nil, err
 	}

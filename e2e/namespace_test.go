@@ -10,19 +10,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // namespace is a network namespace: a machine of its own, as far as the network goes.
 type namespace struct {
-	bed   *bed
-	name  string
-	calls chan func() // run on a thread that is inside
+	lab     *lab
+	name    string
+	overlay string      // its address there; empty: none yet
+	calls   chan func() // run on a thread that is inside
 }
 
-func newNamespace(b *bed, name string) (*namespace, error) {
-	n := &namespace{bed: b, name: fmt.Sprintf("mpe%d-%s", os.Getpid(), name), calls: make(chan func())}
+func newNamespace(lab *lab, name string) (*namespace, error) {
+	n := &namespace{lab: lab, name: fmt.Sprintf("mpe%d-%s", os.Getpid(), name), calls: make(chan func())}
 	if err := run("ip", "netns", "add", n.name); err != nil {
 		return nil, err
 	}
@@ -31,12 +33,10 @@ func newNamespace(b *bed, name string) (*namespace, error) {
 	if err := <-entered; err != nil {
 		return nil, err
 	}
-	for _, key := range []string{"all/accept_dad", "default/accept_dad", "default/accept_ra"} {
-		var err error
-		n.do(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/"+key, []byte("0"), 0) }) // of the thread's namespace
-		if err != nil {
-			return nil, err
-		}
+	var err error
+	n.do(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_ra", []byte("0"), 0) }) // of the thread's namespace
+	if err != nil {
+		return nil, err
 	}
 	return n, n.ip("link", "set", "lo", "up")
 }
@@ -72,22 +72,41 @@ func (n *namespace) command(command ...string) *exec.Cmd {
 
 // join puts the namespace on a bridge of the switch.
 func (n *namespace) join(device, bridge string, addrs ...string) error {
-	port := fmt.Sprintf("p%d", n.bed.ports.Add(1))
-	if err := n.ip("link", "add", device, "type", "veth", "peer", "name", port, "netns", n.bed.hub.name); err != nil {
+	port := fmt.Sprintf("p%d", n.lab.ports.Add(1))
+	if err := n.ip("link", "add", device, "type", "veth", "peer", "name", port, "netns", n.lab.hub.name); err != nil {
 		return err
 	}
-	if err := n.bed.hub.ip("link", "set", port, "master", bridge, "up"); err != nil {
+	if err := n.lab.hub.ip("link", "set", port, "master", bridge, "up"); err != nil {
 		return err
 	}
 	if err := n.ip("link", "set", device, "up"); err != nil {
 		return err
 	}
 	for _, a := range addrs {
-		if err := n.ip("addr", "add", a, "dev", device); err != nil {
+		if err := n.address(device, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// joinOverlay puts the namespace on the overlay, with this address.
+func (n *namespace) joinOverlay(addr string) error {
+	n.overlay = addr
+	if err := n.join("mycelium", overlay, addr+"/64"); err != nil {
+		return err
+	}
+	return n.ip("-6", "route", "add", "400::/7", "dev", "mycelium")
+}
+
+// address gives a device an address that a server can bind at once: the system
+// does not first look whether another machine has it (duplicate address detection).
+func (n *namespace) address(device, addr string) error {
+	args := []string{"addr", "add", addr, "dev", device}
+	if strings.Contains(addr, ":") {
+		args = append(args, "nodad")
+	}
+	return n.ip(args...)
 }
 
 // etc gives commands in the namespace a file of their own in place of /etc/name.

@@ -18,15 +18,15 @@ import (
 	"mycoproxy/backend/mycelium"
 )
 
-// standIn answers as a Mycelium node of version 0.7.10 does; the shapes are
+// nodeStandIn answers as a Mycelium node of version 0.7.10 does; the shapes are
 // those recorded in backend/mycelium/testdata.
-type standIn struct {
+type nodeStandIn struct {
 	routes   atomic.Pointer[string]
 	keys     map[string]string // by the subnet's first address
 	override atomic.Pointer[http.HandlerFunc]
 }
 
-func (n *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (n *nodeStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h := n.override.Load(); h != nil {
 		(*h)(w, r)
 		return
@@ -44,15 +44,15 @@ func (n *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (n *standIn) answer(h http.HandlerFunc) { n.override.Store(&h) }
+func (n *nodeStandIn) answer(h http.HandlerFunc) { n.override.Store(&h) }
 
-// keyed gives a new peer the address that a key derives, and serves there.
-func keyed(t *testing.T, b *bed, number int) (subnet netip.Prefix, key, addr string) {
+// keyedPeer is a proxy at the address that a node with such a key has.
+func keyedPeer(t *testing.T, lab *lab, number int) (subnet netip.Prefix, key, addr string) {
 	t.Helper()
 	k := [32]byte{1, 2, 3, byte(number)}
 	derived := mycelium.Address(k)
-	n, _ := ownPeer(t, b, number)
-	if err := n.ip("addr", "add", derived.String()+"/64", "dev", "mycelium"); err != nil {
+	n, _ := ownPeer(t, lab)
+	if err := n.address("mycelium", derived.String()+"/64"); err != nil {
 		t.Fatal(err)
 	}
 	startMicrosocks(t, n, derived.String())
@@ -60,12 +60,12 @@ func keyed(t *testing.T, b *bed, number int) (subnet netip.Prefix, key, addr str
 }
 
 func TestFromTheNodesRoutesToAPage(t *testing.T) {
-	b := needBed(t)
-	node := &standIn{keys: map[string]string{}}
+	lab := needLab(t)
+	node := &nodeStandIn{keys: map[string]string{}}
 	var routes []string
 	var addrs []string
 	for _, number := range []int{7, 8} {
-		subnet, key, addr := keyed(t, b, number)
+		subnet, key, addr := keyedPeer(t, lab, number)
 		node.keys[subnet.Addr().String()] = key
 		addrs = append(addrs, addr)
 		routes = append(routes, fmt.Sprintf(`{"subnet":%q,"nextHop":"TCP 10.99.0.2:54042 <-> 10.99.0.1:9651","metric":%d,"seqno":0}`, subnet, number))
@@ -75,7 +75,7 @@ func TestFromTheNodesRoutesToAPage(t *testing.T) {
 		node.routes.Store(&all)
 	}
 	set(append(routes, `{"subnet":"junk","nextHop":"","metric":1,"seqno":0}`, `{"subnet":"5ab:1c2d:3e4f:1::/64","nextHop":"","metric":1,"seqno":0}`)...)
-	laptop := b.laptop(t)
+	laptop := lab.laptop(t)
 	l, err := laptop.listen("127.0.0.1:8989")
 	if err != nil {
 		t.Fatal(err)
@@ -151,8 +151,8 @@ func TestFromTheNodesRoutesToAPage(t *testing.T) {
 }
 
 func TestServiceAcrossItsLives(t *testing.T) {
-	b := needBed(t)
-	s := serve(t, b, asPeers(addressOf("micro"))...)
+	lab := needLab(t)
+	s := serve(t, lab, asPeers(addressOf("micro"))...)
 	s.connect("micro")
 	pid := s.state().PID
 	out, err := s.laptop.command(append([]string{"env"}, append(s.env, binary, "serve")...)...).CombinedOutput()
@@ -191,13 +191,13 @@ func TestServiceAcrossItsLives(t *testing.T) {
 // On a full disk the service runs on, and says so; once there is room it does
 // not say so any more.
 func TestFullDisk(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	disk := t.TempDir()
 	if err := run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { run("umount", "-l", disk) })
-	s := serveOn(t, b.laptop(t), []string{"env", "XDG_STATE_HOME=" + disk})
+	s := serveOn(t, lab.laptop(t), []string{"env", "XDG_STATE_HOME=" + disk})
 	ballast := disk + "/ballast"
 	f, err := os.Create(ballast)
 	if err != nil {
@@ -221,8 +221,8 @@ func TestFullDisk(t *testing.T) {
 
 // Where nothing can be written the service runs on, and says so.
 func TestReadOnlyStateFolder(t *testing.T) {
-	b := needBed(t)
-	s := serveOn(t, b.laptop(t), []string{"env", "XDG_STATE_HOME=/proc/mycoproxy"})
+	lab := needLab(t)
+	s := serveOn(t, lab.laptop(t), []string{"env", "XDG_STATE_HOME=/proc/mycoproxy"})
 	s.connect("micro")
 	s.mustGet()
 	s.until("the state says so", 5*time.Second, func(s backend.State) bool {

@@ -10,15 +10,15 @@ import (
 	"mycoproxy/backend"
 )
 
-// Each peer of the bed gets its verdict in one scan.
+// Each peer of the lab gets its verdict in one scan.
 func TestVerdicts(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	t.Parallel()
 	var args []string
 	for _, p := range peers {
 		args = append(args, "--peer", p.addr)
 	}
-	s := serve(t, b, args...)
+	s := serve(t, lab, args...)
 	took := s.until("one scan", 15*time.Second, scanned)
 	out, errs, code := s.cli("list", "--all", "--json")
 	if code != 0 {

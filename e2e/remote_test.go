@@ -14,12 +14,17 @@ import (
 	"mycoproxy/backend"
 )
 
-// ownPeer makes a peer for one test, so that the test may kill its server.
-func ownPeer(t *testing.T, b *bed, number int) (n *namespace, addr string) {
+// ownPeer makes a peer for one test, which may do to it what it likes.
+func ownPeer(t testing.TB, lab *lab) (n *namespace, addr string) {
 	t.Helper()
-	addr = fmt.Sprintf("40f:%x::1", number)
-	n, err := b.peer(fmt.Sprintf("own%d", number), addr, 100+number)
+	number := lab.ownPeers.Add(1)
+	n, err := newNamespace(lab, fmt.Sprintf("own%d", number))
 	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.remove)
+	addr = fmt.Sprintf("40f:%x::1", number)
+	if err := n.makePeer(addr, fmt.Sprintf("10.77.%d.%d", 10+number/200, 1+number%200)); err != nil {
 		t.Fatal(err)
 	}
 	return n, addr
@@ -41,8 +46,8 @@ func startMicrosocks(t *testing.T, n *namespace, addr string) *process {
 // A peer that answered the scan and now accepts and never answers holds up
 // neither a connect nor any other call.
 func TestPeerThatHangsDelaysNothing(t *testing.T) {
-	b := needBed(t)
-	n, addr := ownPeer(t, b, 1)
+	lab := needLab(t)
+	n, addr := ownPeer(t, lab)
 	var hang atomic.Bool
 	stop, err := serveAt(n, at(addr).String(), func(c net.Conn) {
 		io.ReadFull(c, make([]byte, 3))
@@ -55,7 +60,7 @@ func TestPeerThatHangsDelaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	s := serve(t, b, asPeers(addr, addressOf("slow49"), addressOf("silent"), addressOf("micro"))...)
+	s := serve(t, lab, asPeers(addr, addressOf("slow49"), addressOf("silent"), addressOf("micro"))...)
 	s.until("one scan", 10*time.Second, scanned)
 	hang.Store(true)
 	began := time.Now()
@@ -126,10 +131,10 @@ func load(s *service) (worked *atomic.Int64, stop func()) {
 }
 
 func TestAutomaticRemoteKilledUnderLoad(t *testing.T) {
-	b := needBed(t)
-	n, addr := ownPeer(t, b, 2)
+	lab := needLab(t)
+	n, addr := ownPeer(t, lab)
 	server := startMicrosocks(t, n, addr)
-	s := serve(t, b, asPeers(addr, addressOf("split"), addressOf("micro"))...)
+	s := serve(t, lab, asPeers(addr, addressOf("split"), addressOf("micro"))...)
 	s.until("one scan", 10*time.Second, scanned)
 	for tries := 0; s.connect("") != at(addr); tries++ { // either of two may win
 		if tries == 100 {
@@ -152,11 +157,11 @@ func TestAutomaticRemoteKilledUnderLoad(t *testing.T) {
 }
 
 func TestExplicitRemoteKilledUnderLoad(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	t.Parallel()
-	n, addr := ownPeer(t, b, 3)
+	n, addr := ownPeer(t, lab)
 	server := startMicrosocks(t, n, addr)
-	s := serve(t, b, asPeers(addressOf("micro"))...)
+	s := serve(t, lab, asPeers(addressOf("micro"))...)
 	if _, err := s.Connect(t.Context(), at(addr)); err != nil {
 		t.Fatal(err)
 	}

@@ -18,12 +18,12 @@ import (
 )
 
 // startServer is how a peer comes to serve at addr, port 1080.
-type startServer = func(b *bed, n *namespace, addr string) error
+type startServer = func(b *lab, n *namespace, addr string) error
 
 // dante serves with these methods, and lets clients in or blocks them.
 func dante(methods, clients string) startServer {
-	return func(b *bed, n *namespace, addr string) error {
-		conf := filepath.Join(b.folder, n.name+".dante")
+	return func(lab *lab, n *namespace, addr string) error {
+		conf := filepath.Join(lab.folder, n.name+".dante")
 		content := fmt.Sprintf(`logoutput: stderr
 internal.protocol: ipv6
 internal: %s port = 1080
@@ -40,12 +40,12 @@ socks pass { from: 0/0 to: 0/0 log: error }
 		if err := os.WriteFile(conf, []byte(content), 0o600); err != nil {
 			return err
 		}
-		return b.keep(n.start("danted", nil, "danted", "-f", conf, "-p", conf+".pid"))
+		return lab.keep(n.start("danted", nil, "danted", "-f", conf, "-p", conf+".pid"))
 	}
 }
 
 // danteWithPassword asks for one; sockuser has sockpass.
-func danteWithPassword(b *bed, n *namespace, addr string) error {
+func danteWithPassword(lab *lab, n *namespace, addr string) error {
 	for file, line := range map[string]func() (string, error){
 		"passwd": func() (string, error) { return "sockuser:x:4242:65534::/nonexistent:/usr/sbin/nologin\n", nil },
 		"shadow": func() (string, error) {
@@ -68,18 +68,18 @@ func danteWithPassword(b *bed, n *namespace, addr string) error {
 	if err := os.Chmod("/etc/netns/"+n.name+"/shadow", 0o600); err != nil {
 		return err
 	}
-	return dante("username", "pass")(b, n, addr)
+	return dante("username", "pass")(lab, n, addr)
 }
 
 func microsocks(args ...string) startServer {
-	return func(b *bed, n *namespace, addr string) error {
-		return b.keep(n.start("microsocks", nil, append([]string{"microsocks", "-i", addr, "-p", "1080"}, args...)...))
+	return func(lab *lab, n *namespace, addr string) error {
+		return lab.keep(n.start("microsocks", nil, append([]string{"microsocks", "-i", addr, "-p", "1080"}, args...)...))
 	}
 }
 
 // sshd starts one that lets root in with a key, and returns the key's file.
-func sshd(b *bed, n *namespace, address string, port int) (key string, err error) {
-	prefix := filepath.Join(b.folder, n.name)
+func sshd(lab *lab, n *namespace, address string, port int) (key string, err error) {
+	prefix := filepath.Join(lab.folder, n.name)
 	for _, file := range []string{prefix + ".hostkey", prefix + ".key"} {
 		if err := run("ssh-keygen", "-qt", "ed25519", "-N", "", "-f", file); err != nil {
 			return "", err
@@ -88,30 +88,30 @@ func sshd(b *bed, n *namespace, address string, port int) (key string, err error
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		return "", err
 	}
-	return prefix + ".key", b.keep(n.start("sshd", nil, "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", prefix+".hostkey",
+	return prefix + ".key", lab.keep(n.start("sshd", nil, "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", prefix+".hostkey",
 		"-o", "AuthorizedKeysFile="+prefix+".key.pub", "-o", "StrictModes=no", "-o", "PermitRootLogin=yes", "-o", "UsePAM=no",
 		"-o", "PidFile=none", "-o", "ListenAddress="+address, "-p", fmt.Sprint(port)))
 }
 
-func sshServer(b *bed, n *namespace, addr string) error {
-	_, err := sshd(b, n, "["+addr+"]", 1080)
+func sshServer(lab *lab, n *namespace, addr string) error {
+	_, err := sshd(lab, n, "["+addr+"]", 1080)
 	return err
 }
 
-func sshDynamic(b *bed, n *namespace, addr string) error {
-	key, err := sshd(b, n, "127.0.0.1", 22)
+func sshDynamic(lab *lab, n *namespace, addr string) error {
+	key, err := sshd(lab, n, "127.0.0.1", 22)
 	if err != nil {
 		return err
 	}
 	if err := waitFor(n, "127.0.0.1:22"); err != nil {
 		return err
 	}
-	return b.keep(n.start("ssh", nil, "ssh", "-N", "-F", "/dev/null", "-i", key, "-o", "StrictHostKeyChecking=no",
+	return lab.keep(n.start("ssh", nil, "ssh", "-N", "-F", "/dev/null", "-i", key, "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "ExitOnForwardFailure=yes", "-D", "["+addr+"]:1080", "root@127.0.0.1"))
 }
 
-func nginx(b *bed, n *namespace, addr string) error {
-	folder := filepath.Join(b.folder, n.name+".nginx")
+func nginx(lab *lab, n *namespace, addr string) error {
+	folder := filepath.Join(lab.folder, n.name+".nginx")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
 	}
@@ -124,16 +124,16 @@ http { access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastc
 	if err := os.WriteFile(conf, []byte(content), 0o600); err != nil {
 		return err
 	}
-	return b.keep(n.start("nginx", nil, "nginx", "-c", conf))
+	return lab.keep(n.start("nginx", nil, "nginx", "-c", conf))
 }
 
-func redis(b *bed, n *namespace, addr string) error {
-	return b.keep(n.start("redis", nil, "redis-server", "--bind", addr, "--port", "1080", "--save", "", "--protected-mode", "no", "--dir", b.folder))
+func redis(lab *lab, n *namespace, addr string) error {
+	return lab.keep(n.start("redis", nil, "redis-server", "--bind", addr, "--port", "1080", "--save", "", "--protected-mode", "no", "--dir", lab.folder))
 }
 
-func nothing(*bed, *namespace, string) error { return nil }
+func nothing(*lab, *namespace, string) error { return nil }
 
-func dropping(b *bed, n *namespace, _ string) error {
+func dropping(lab *lab, n *namespace, _ string) error {
 	return filter(n, "tcp dport 1080 drop")
 }
 
@@ -149,7 +149,7 @@ func filter(n *namespace, rules ...string) error {
 
 // misbehaving serves each connection with handle, in this process.
 func misbehaving(handle func(net.Conn)) startServer {
-	return func(_ *bed, n *namespace, addr string) error {
+	return func(_ *lab, n *namespace, addr string) error {
 		_, err := serveAt(n, netip.AddrPortFrom(netip.MustParseAddr(addr), 1080).String(), handle)
 		return err
 	}
@@ -219,7 +219,7 @@ func reset(c net.Conn) {
 // notAccepting listens and never accepts. With a backlog of 0 its queue is
 // filled, so that the system answers no more connections.
 func notAccepting(backlog int) startServer {
-	return func(_ *bed, n *namespace, addr string) (err error) {
+	return func(_ *lab, n *namespace, addr string) (err error) {
 		n.do(func() {
 			at := &unix.SockaddrInet6{Port: 1080, Addr: netip.MustParseAddr(addr).As16()}
 			var fd int

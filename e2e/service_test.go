@@ -38,9 +38,9 @@ type service struct {
 }
 
 // serve starts the service on a laptop of its own, without a node unless args name one.
-func serve(t *testing.T, b *bed, args ...string) *service {
+func serve(t *testing.T, lab *lab, args ...string) *service {
 	t.Helper()
-	return serveOn(t, b.laptop(t), nil, args...)
+	return serveOn(t, lab.laptop(t), nil, args...)
 }
 
 func serveOn(t testing.TB, laptop *namespace, prefix []string, args ...string) *service {
@@ -142,7 +142,7 @@ func (s *service) until(what string, limit time.Duration, wanted func(backend.St
 
 func scanned(s backend.State) bool { return !s.Probing.Last.IsZero() && !s.Probing.Scanning }
 
-// connect connects to a peer of the bed, or to the fastest if name is empty.
+// connect connects to a peer of the lab, or to the fastest if name is empty.
 func (s *service) connect(name string) netip.AddrPort {
 	s.t.Helper()
 	var remote netip.AddrPort

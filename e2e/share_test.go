@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -12,34 +11,28 @@ import (
 
 // Another machine connects to the listener over the laptop's addresses.
 func TestShare(t *testing.T) {
-	b := needBed(t)
-	laptop := b.laptop(t)
-	number := b.laptops.Load()
-	private := fmt.Sprintf("10.77.1.%d", number)
+	lab := needLab(t)
+	laptop := lab.laptop(t)
+	const private = "10.77.1.1"
 	if err := laptop.join("lan", behind, private+"/16"); err != nil {
 		t.Fatal(err)
 	}
-	other, addr := ownPeer(t, b, 5)
-	if err := other.ip("addr", "flush", "dev", "lan"); err != nil {
-		t.Fatal(err)
-	}
-	if err := other.ip("addr", "add", "10.77.2.1/16", "dev", "lan"); err != nil {
-		t.Fatal(err)
-	}
+	other, addr := ownPeer(t, lab)
 	dialled := make(chan struct{}, 100)
-	target, targetAddr := ownPeer(t, b, 6)
+	target, targetAddr := ownPeer(t, lab)
 	stop, err := serveAt(target, at(targetAddr).String(), func(c net.Conn) {
-		first := make([]byte, 1)
-		if n, _ := io.ReadFull(c, first); n == 1 && first[0] == 'x' { // a stream, not a probe
+		greeting := make([]byte, len(passwordGreeting))
+		io.ReadFull(c, greeting)
+		if string(greeting) == passwordGreeting { // a stream, not a probe
 			dialled <- struct{}{}
-			c.Write(first)
+			c.Write(greeting)
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
-	overlayAddress := fmt.Sprintf("[5ab:1c2d:3e4f:%x::1]:1080", number)
+	overlayAddress := at(laptop.overlay).String()
 	for _, c := range []struct {
 		share              string
 		private, onOverlay bool

@@ -32,8 +32,8 @@ var crowd = []struct {
 }
 
 // crowdNode is a node with routes to the crowd.
-func crowdNode() *standIn {
-	node := &standIn{keys: map[string]string{}}
+func crowdNode() *nodeStandIn {
+	node := &nodeStandIn{keys: map[string]string{}}
 	var routes []string
 	missing := map[netip.Prefix]int{}
 	for _, kind := range crowd {
@@ -61,10 +61,10 @@ func crowdNode() *standIn {
 }
 
 // crowdedLaptop is a laptop for which one namespace is the whole overlay.
-func crowdedLaptop(t *testing.T, b *bed) *namespace {
+func crowdedLaptop(t *testing.T, lab *lab) *namespace {
 	t.Helper()
-	n, addr := ownPeer(t, b, 9)
-	laptop := b.laptop(t)
+	n, addr := ownPeer(t, lab)
+	laptop := lab.laptop(t)
 	var rules []string
 	for _, kind := range crowd {
 		rules = append(rules, fmt.Sprintf("ip6 daddr %v tcp dport 1080 %s", kind.prefix, kind.rule))
@@ -73,7 +73,7 @@ func crowdedLaptop(t *testing.T, b *bed) *namespace {
 		n.ip("-6", "route", "add", "local", "400::/7", "dev", "lo"),
 		n.ip("-6", "route", "add", "5ab:1c2d:3e4f::/48", "dev", "mycelium", "table", "local"), // the laptops are elsewhere
 		filter(n, rules...),
-		laptop.ip("-6", "route", "add", "40f:9::/64", "dev", "mycelium"),
+		laptop.ip("-6", "route", "add", addr+"/64", "dev", "mycelium"),
 		laptop.ip("-6", "route", "replace", "400::/7", "via", addr, "dev", "mycelium"),
 	} {
 		if err != nil {
@@ -91,9 +91,9 @@ func crowdedLaptop(t *testing.T, b *bed) *namespace {
 // A scan of ten thousand peers, nearly all of them silent, ends before the next
 // begins, and takes little of the machine.
 func TestTenThousandPeers(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	t.Parallel()
-	laptop := crowdedLaptop(t, b)
+	laptop := crowdedLaptop(t, lab)
 	l, err := laptop.listen("127.0.0.1:8989")
 	if err != nil {
 		t.Fatal(err)

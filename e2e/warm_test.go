@@ -33,9 +33,9 @@ func (s *service) toRemote() (n int) {
 // Real servers, with the greeting of browsers and with that of curl: spares are
 // kept while streams come, and pages come over them.
 func TestSparesToRealServers(t *testing.T) {
-	b := needBed(t, "curl")
+	lab := needLab(t, "curl")
 	for _, name := range []string{"dante", "micro", "sshdynamic"} {
-		s := serve(t, b, asPeers(addressOf(name))...)
+		s := serve(t, lab, asPeers(addressOf(name))...)
 		s.until("one scan", 10*time.Second, scanned)
 		s.connect(name)
 		for range 4 {
@@ -63,9 +63,9 @@ func TestSparesToRealServers(t *testing.T) {
 
 // A minute without streams, and nothing is open to the remote.
 func TestNoSparesWithoutStreams(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	t.Parallel()
-	s := serve(t, b, asPeers(addressOf("micro"))...)
+	s := serve(t, lab, asPeers(addressOf("micro"))...)
 	s.until("one scan", 10*time.Second, scanned)
 	s.connect("micro")
 	s.mustGet()
@@ -79,7 +79,7 @@ func TestNoSparesWithoutStreams(t *testing.T) {
 
 // Servers that make spares useless cost nothing but those.
 func TestServersThatSuitNoSpares(t *testing.T) {
-	b := needBed(t)
+	lab := needLab(t)
 	for number, start := range map[int]func(*namespace, string) (func(), error){
 		20: func(n *namespace, address string) (func(), error) {
 			return serveAt(n, address, func(c net.Conn) { // closes what is idle for a second
@@ -89,13 +89,13 @@ func TestServersThatSuitNoSpares(t *testing.T) {
 		},
 		21: func(n *namespace, address string) (func(), error) { return serveOneAtATime(n, address, socksEcho) },
 	} {
-		n, addr := ownPeer(t, b, number)
+		n, addr := ownPeer(t, lab)
 		stop, err := start(n, at(addr).String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer stop()
-		s := serve(t, b, asPeers(addr)...)
+		s := serve(t, lab, asPeers(addr)...)
 		s.until("valid", 10*time.Second, func(s backend.State) bool { return len(s.Proxies) == 1 })
 		if _, err := s.Connect(t.Context(), at(addr)); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestServersThatSuitNoSpares(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.SetDeadline(time.Now().Add(5 * time.Second))
-			io.WriteString(c, []string{"\x05\x01\x00", "\x05\x02\x00\x01"}[i%2])
+			io.WriteString(c, []string{plainGreeting, gssapiGreeting}[i%2])
 			answer := make([]byte, 2)
 			if _, err := io.ReadFull(c, answer); err != nil || !alive(c) {
 				t.Errorf("peer %d, stream %d: %v", number, i, err)
@@ -117,17 +117,6 @@ func TestServersThatSuitNoSpares(t *testing.T) {
 			c.Close()
 		}
 	}
-}
-
-// socksEcho answers a greeting, and then sends back what comes.
-func socksEcho(c net.Conn) {
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(c, head); err != nil {
-		return
-	}
-	io.ReadFull(c, make([]byte, head[1]))
-	c.Write([]byte{5, 0})
-	echo(c)
 }
 
 // serveOneAtATime accepts a connection when the one before has ended.

@@ -10,7 +10,7 @@ import (
 )
 
 // Open makes a TUN device of that name in the network namespace of the calling
-// thread. It is there until it is closed.
+// thread. The device exists until the file is closed.
 func Open(name string) (*os.File, error) {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
@@ -25,5 +25,5 @@ func Open(name string) (*os.File, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make device %q: %w", name, err)
 	}
-	return os.NewFile(uintptr(fd), name), nil // only now: the runtime cannot wait for a descriptor without its device
+	return os.NewFile(uintptr(fd), name), nil // the runtime can wait for the descriptor only now that it has a device
 }

@@ -15,19 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machine is a network namespace with a device of the switch.
+// machine is a network namespace at the end of a cable.
 type machine struct {
 	calls chan func() // run on a thread that is inside
 	addr  netip.Addr
-	link  Link
+	cable Cable
 }
 
-func newMachine(t *testing.T, addr string, link Link) *machine {
+func newMachine(t *testing.T, addr string, cable Cable) *machine {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for network namespaces")
 	}
-	m := &machine{calls: make(chan func()), addr: netip.MustParseAddr(addr), link: link}
+	m := &machine{calls: make(chan func()), addr: netip.MustParseAddr(addr), cable: cable}
 	t.Cleanup(func() { close(m.calls) })
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the namespace ends with the thread
@@ -35,11 +35,11 @@ func newMachine(t *testing.T, addr string, link Link) *machine {
 			call()
 		}
 	}()
-	m.link.Prefix = netip.PrefixFrom(m.addr, 128)
+	m.cable.Prefix = netip.PrefixFrom(m.addr, 128)
 	m.do(func() {
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
-			m.link.Device, err = Open("far")
+			m.cable.Device, err = Open("far")
 		}
 		for _, command := range [][]string{
 			{"link", "set", "far", "up"},
@@ -77,13 +77,13 @@ func (m *machine) listen(t *testing.T) (c net.PacketConn) {
 
 func TestPacketsCrossInOrderAndNotTooSoon(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	near := newMachine(t, "fd00:1::1", Link{})
-	far := newMachine(t, "fd00:2::1", Link{Delay: delay, Rate: 10e6})
-	lossy := newMachine(t, "fd00:3::1", Link{Loss: 0.5})
+	near := newMachine(t, "fd00:1::1", Cable{})
+	far := newMachine(t, "fd00:2::1", Cable{Delay: delay, Rate: 10e6})
+	lossy := newMachine(t, "fd00:3::1", Cable{Loss: 0.5})
 	if t.Failed() {
 		t.FailNow()
 	}
-	s := Start(near.link, far.link, lossy.link)
+	s := Start(near.cable, far.cable, lossy.cable)
 	defer s.Close()
 	from, toFar, toLossy := near.listen(t), far.listen(t), lossy.listen(t)
 	for _, c := range []net.PacketConn{toFar, toLossy} {
@@ -129,8 +129,8 @@ func TestPacketsCrossInOrderAndNotTooSoon(t *testing.T) {
 }
 
 func TestCloseRemovesTheDevices(t *testing.T) {
-	m := newMachine(t, "fd00:1::1", Link{})
-	s := Start(m.link)
+	m := newMachine(t, "fd00:1::1", Cable{})
+	s := Start(m.cable)
 	s.Close()
 	m.do(func() {
 		if exec.Command("ip", "link", "show", "far").Run() == nil {

@@ -2,10 +2,10 @@
 // namespaces, for systems whose kernel cannot delay packets itself.
 //
 // [Open] makes a network device in the namespace of the calling thread, and
-// [Start] forwards IPv6 packets between such devices, each over a [Link] with a
+// [Start] forwards IPv6 packets between such devices, each over a [Cable] with a
 // delay, a loss and a rate of its own. The round trip between two namespaces is
-// twice the sum of their delays. Packets of one link to another are never
+// twice the sum of their delays. Packets from one cable to another are never
 // reordered, and they are late by less than a tenth of a millisecond unless the
-// machine is busy. A device is given its addresses and routes by the caller, and
-// goes with the switch.
+// machine is busy. The caller gives a device its addresses and routes; Close
+// removes it.
 package distance

@@ -10,43 +10,43 @@ import (
 	"time"
 )
 
-// Link joins one namespace to the switch. Delay, Loss and Rate are those of each
+// Cable joins one namespace to the switch. Delay, Loss and Rate hold for each
 // direction.
-type Link struct {
-	Device *os.File      // from Open
-	Prefix netip.Prefix  // packets to these addresses leave here; the longest prefix decides
+type Cable struct {
+	Device *os.File      // the namespace's end, from Open
+	Prefix netip.Prefix  // the addresses at that end; the longest prefix decides
 	Delay  time.Duration // of each packet
 	Loss   float64       // the share of packets that get lost, from 0 to 1
 	Rate   float64       // bits a second; 0: no limit
 }
 
-// Switch forwards packets between links.
+// Switch forwards packets between cables.
 type Switch struct {
 	ports []*port
 	done  chan struct{}
 	tasks sync.WaitGroup
 }
 
-// port is a link's end at the switch.
+// port is where a cable is plugged in.
 type port struct {
-	Link
-	in, out *lane
+	Cable
+	in, out *wire // to the switch, and from it
 }
 
 const maxPacket = 1 << 16 // bytes
 
-// Start forwards between the links until Close. A packet that none of them is
-// for is dropped.
-func Start(links ...Link) *Switch {
+// Start forwards between the cables until Close. A packet to an address at none
+// of them is dropped.
+func Start(cables ...Cable) *Switch {
 	s := &Switch{done: make(chan struct{})}
-	for _, l := range links {
-		s.ports = append(s.ports, &port{Link: l, in: newLane(l), out: newLane(l)})
+	for _, c := range cables {
+		s.ports = append(s.ports, &port{Cable: c, in: newWire(c), out: newWire(c)})
 	}
 	for _, p := range s.ports {
 		s.tasks.Go(func() { s.read(p) })
-		s.tasks.Go(func() { p.in.carry(s.done, s.forward) })
+		s.tasks.Go(func() { p.in.deliver(s.done, s.forward) })
 		s.tasks.Go(func() {
-			p.out.carry(s.done, func(leaving packet) { p.Device.Write(leaving.bytes) }) // in vain while the device is down
+			p.out.deliver(s.done, func(leaving packet) { p.Device.Write(leaving.bytes) }) // an error means that the device is down, and the packet is lost
 		})
 	}
 	return s
@@ -61,6 +61,7 @@ func (s *Switch) Close() {
 	s.tasks.Wait()
 }
 
+// read sends what the namespace sends into its cable, until the device is closed.
 func (s *Switch) read(p *port) {
 	buffer := make([]byte, maxPacket)
 	for {
@@ -68,11 +69,12 @@ func (s *Switch) read(p *port) {
 		if err != nil {
 			return
 		}
-		p.in.enter(packet{bytes: bytes.Clone(buffer[:n]), due: time.Now()})
+		p.in.send(packet{bytes: bytes.Clone(buffer[:n]), due: time.Now()})
 	}
 }
 
-// forward hands a packet over to the link that it leaves by.
+// forward sends a packet that has arrived at the switch into the cable to its
+// destination.
 func (s *Switch) forward(p packet) {
 	to, ok := p.destination()
 	if !ok {
@@ -85,6 +87,6 @@ func (s *Switch) forward(p packet) {
 		}
 	}
 	if best != nil {
-		best.out.enter(p)
+		best.out.send(p)
 	}
 }

@@ -25,11 +25,11 @@ type way struct {
 	service *service // nil: straight
 }
 
-// farWays makes a bed with the ways to a peer.
-func farWays(t testing.TB, peer string) (straight, warm, cold *way) {
+// routesTo makes a lab with the ways to a peer.
+func routesTo(t testing.TB, peer string) (straight, warm, cold *way) {
 	t.Helper()
-	_, laptops := needFarBed(t, "straight", "warm", "cold")
-	addr := farAddress(peer)
+	_, laptops := needDistantLab(t, "straight", "warm", "cold")
+	addr := distantAddress(peer)
 	to := func(name string, laptop *namespace, proxy string) *way {
 		return &way{name: name, t: t, laptop: laptop, proxy: proxy, peer: netip.MustParseAddr(addr)}
 	}
@@ -54,12 +54,6 @@ func (w *way) renew() {
 		w.t.Fatal(err)
 	}
 }
-
-// What applications offer a proxy: no password, as browsers do, or that and another method.
-const (
-	plainGreeting   = "\x05\x01\x00"
-	anotherGreeting = "\x05\x02\x00\x01"
-)
 
 // open connects to the web server. It waits for each answer before it says
 // more, as applications do.

@@ -16,7 +16,7 @@ const roundTrip = 80 * time.Millisecond // to the peers whose names end so
 // BenchmarkDistanceConnect measures until the answer to CONNECT, which is there
 // after three round trips unless the service has something in store.
 func BenchmarkDistanceConnect(b *testing.B) {
-	straight, warm, cold := farWays(b, "far80")
+	straight, warm, cold := routesTo(b, "far80")
 	measure := func(w *way, greeting string) float64 {
 		w.renew()
 		w.open(greeting).Close() // the first tells the service that there will be more
@@ -31,7 +31,7 @@ func BenchmarkDistanceConnect(b *testing.B) {
 	}
 	for b.Loop() {
 		without := measure(straight, plainGreeting)
-		plain, other := measure(warm, plainGreeting), measure(warm, anotherGreeting)
+		plain, other := measure(warm, plainGreeting), measure(warm, gssapiGreeting)
 		spareless := measure(cold, plainGreeting)
 		b.Logf("connect at 80 ms: straight %.2f round trips; ours warm %.2f (greeting 05 01 00), %.2f (another greeting); ours without spares %.2f",
 			without, plain, other, spareless)
@@ -44,7 +44,7 @@ func BenchmarkDistanceConnect(b *testing.B) {
 }
 
 func BenchmarkDistanceTwelve(b *testing.B) {
-	straight, warm, cold := farWays(b, "far80")
+	straight, warm, cold := routesTo(b, "far80")
 	for b.Loop() {
 		comparison{what: "twelve pages at 80 ms", unit: "s/twelve", count: 3, measure: (*way).twelve}.run(b, straight, warm, cold)
 	}
@@ -52,7 +52,7 @@ func BenchmarkDistanceTwelve(b *testing.B) {
 
 func BenchmarkDistancePage(b *testing.B) {
 	needPrograms(b, "chromium")
-	straight, warm, cold := farWays(b, "far80")
+	straight, warm, cold := routesTo(b, "far80")
 	warm.renew()
 	cold.renew()
 	for b.Loop() {
@@ -61,7 +61,7 @@ func BenchmarkDistancePage(b *testing.B) {
 }
 
 func BenchmarkDistanceLossy(b *testing.B) {
-	_, warm, cold := farWays(b, "lossy80")
+	_, warm, cold := routesTo(b, "lossy80")
 	for b.Loop() {
 		comparison{what: "twelve pages at 80 ms with 2 % loss", unit: "s/twelve", count: 20, atOnce: true, measure: (*way).twelve}.run(b, warm, cold)
 		comparison{what: "2 MB at 80 ms with 2 % loss", unit: "s/2MB", count: 100, atOnce: true, measure: (*way).download}.run(b, warm, cold)
@@ -69,7 +69,7 @@ func BenchmarkDistanceLossy(b *testing.B) {
 }
 
 func BenchmarkDistanceNarrow(b *testing.B) {
-	_, warm, cold := farWays(b, "narrow80")
+	_, warm, cold := routesTo(b, "narrow80")
 	for b.Loop() {
 		comparison{what: "twelve pages at 80 ms and 10 Mbit/s", unit: "s/twelve", count: 3, measure: (*way).twelve}.run(b, warm, cold)
 		comparison{what: "2 MB at 80 ms and 10 Mbit/s", unit: "s/2MB", count: 5, measure: (*way).download}.run(b, warm, cold)

@@ -19,13 +19,14 @@ import (
 	"mycoproxy/backend"
 )
 
-// bed is a switch with two bridges, the overlay and a network behind the peers,
+// lab is a switch with two bridges, the overlay and a network behind the peers,
 // and what hangs on them.
-type bed struct {
+type lab struct {
 	folder     string
 	hub        *namespace
 	ports      atomic.Int32
 	laptops    atomic.Int32
+	ownPeers   atomic.Int32
 	mu         sync.Mutex
 	namespaces []*namespace
 	processes  []*process
@@ -34,7 +35,7 @@ type bed struct {
 	err  error
 }
 
-var theBed bed
+var sharedLab lab
 
 const (
 	overlay = "overlay" // the bridges
@@ -43,11 +44,11 @@ const (
 	webAddress = "10.77.0.1" // of web.test
 )
 
-// peers are the servers of the bed, with the verdict to expect of each.
+// peers are the servers of the lab, with the verdict to expect of each.
 var peers = []struct {
 	name, addr string
 	verdict    backend.Verdict
-	start      func(*bed, *namespace, string) error
+	start      func(*lab, *namespace, string) error
 }{
 	{"dante", "407:8458:dbf5:4ed7::1", backend.Valid, dante("none", "pass")},
 	{"danteboth", "5f2:b07::1", backend.Valid, dante("username none", "pass")},
@@ -83,90 +84,85 @@ func addressOf(name string) string {
 	panic("no peer " + name)
 }
 
-// needBed makes the bed if no test has made it yet.
-func needBed(t *testing.T, programs ...string) *bed {
+// needLab makes the lab if no test has made it yet.
+func needLab(t *testing.T, programs ...string) *lab {
 	t.Helper()
 	need(t, append(programs, "danted", "microsocks", "ssh", "sshd", "ssh-keygen", "nginx", "redis-server", "nft", "openssl")...)
-	theBed.once.Do(func() { theBed.err = theBed.setUp() })
-	if theBed.err != nil {
-		t.Fatal(theBed.err)
+	sharedLab.once.Do(func() { sharedLab.err = sharedLab.setUp() })
+	if sharedLab.err != nil {
+		t.Fatal(sharedLab.err)
 	}
-	return &theBed
+	return &sharedLab
 }
 
-func (b *bed) setUp() (err error) {
-	if b.folder, err = os.MkdirTemp("", "mpe-bed"); err != nil {
+func (lab *lab) setUp() (err error) {
+	if lab.folder, err = os.MkdirTemp("", "mpe-lab"); err != nil {
 		return err
 	}
-	if b.hub, err = b.add("hub"); err != nil {
+	if lab.hub, err = lab.add("hub"); err != nil {
 		return err
 	}
 	for _, bridge := range []string{overlay, behind} {
-		if err := b.hub.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "mcast_snooping", "0"); err != nil {
+		if err := lab.hub.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "mcast_snooping", "0"); err != nil {
 			return err
 		}
-		if err := b.hub.ip("link", "set", bridge, "up"); err != nil {
+		if err := lab.hub.ip("link", "set", bridge, "up"); err != nil {
 			return err
 		}
 	}
-	if err := b.startWeb(); err != nil {
+	if err := lab.startWeb(); err != nil {
 		return err
 	}
 	for i, p := range peers {
-		n, err := b.peer(p.name, p.addr, i)
+		n, err := lab.add(p.name)
 		if err != nil {
 			return err
 		}
-		if err := p.start(b, n, p.addr); err != nil {
+		if err := n.makePeer(p.addr, fmt.Sprintf("10.77.0.%d", i+10)); err != nil {
+			return err
+		}
+		if err := p.start(lab, n, p.addr); err != nil {
 			return fmt.Errorf("start %s: %w", p.name, err)
 		}
 	}
-	return b.waitForServers()
+	return lab.waitForServers()
 }
 
 // add makes a namespace that tearDown will remove.
-func (b *bed) add(name string) (*namespace, error) {
-	n, err := newNamespace(b, name)
+func (lab *lab) add(name string) (*namespace, error) {
+	n, err := newNamespace(lab, name)
 	if err == nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.namespaces = append(b.namespaces, n)
+		lab.mu.Lock()
+		defer lab.mu.Unlock()
+		lab.namespaces = append(lab.namespaces, n)
 	}
 	return n, err
 }
 
-// peer makes a namespace with an overlay address, and one behind, by number.
-func (b *bed) peer(name, addr string, number int) (*namespace, error) {
-	n, err := b.add(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.join("mycelium", overlay, addr+"/64"); err != nil {
-		return nil, err
-	}
-	if err := n.ip("-6", "route", "add", "400::/7", "dev", "mycelium"); err != nil {
-		return nil, err
+// makePeer puts the namespace on the overlay and on the network behind it.
+func (n *namespace) makePeer(onOverlay, behindIt string) error {
+	if err := n.joinOverlay(onOverlay); err != nil {
+		return err
 	}
 	hosts := webAddress + " web.test\n127.0.0.1 localhost\n::1 localhost\n"
 	if err := n.etc("hosts", hosts); err != nil {
-		return nil, err
+		return err
 	}
-	return n, n.join("lan", behind, fmt.Sprintf("10.77.0.%d/24", number+10))
+	return n.join("lan", behind, behindIt+"/16")
 }
 
 // laptop makes a machine for one test: on the overlay and nowhere else, and
 // with no resolver, so that every name must be the peer's to resolve.
-func (b *bed) laptop(t *testing.T) *namespace {
+func (lab *lab) laptop(t *testing.T) *namespace {
 	t.Helper()
-	number := b.laptops.Add(1)
-	n, err := newNamespace(b, fmt.Sprintf("laptop%d", number))
+	number := lab.laptops.Add(1)
+	n, err := newNamespace(lab, fmt.Sprintf("laptop%d", number))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.remove)
 	for _, err := range []error{
-		n.join("mycelium", overlay, fmt.Sprintf("5ab:1c2d:3e4f:%x::1/64", number)),
-		n.ip("-6", "route", "add", "400::/7", "dev", "mycelium"),
+		n.joinOverlay(fmt.Sprintf("5ab:1c2d:3e4f:%x::1", number)),
 		n.etc("resolv.conf", "# none\n"),
 	} {
 		if err != nil {
@@ -177,51 +173,46 @@ func (b *bed) laptop(t *testing.T) *namespace {
 }
 
 // keep lets tearDown end the process.
-func (b *bed) keep(p *process, err error) error {
+func (lab *lab) keep(p *process, err error) error {
 	if err == nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.processes = append(b.processes, p)
+		lab.mu.Lock()
+		defer lab.mu.Unlock()
+		lab.processes = append(lab.processes, p)
 	}
 	return err
 }
 
-func (b *bed) tearDown() {
-	for _, p := range b.processes {
+func (lab *lab) tearDown() {
+	for _, p := range lab.processes {
 		p.stop()
 	}
-	for _, n := range b.namespaces {
+	for _, n := range lab.namespaces {
 		n.remove()
 	}
-	if b.folder != "" {
-		os.RemoveAll(b.folder)
+	if lab.folder != "" {
+		os.RemoveAll(lab.folder)
 	}
 }
 
 // waitForServers waits until the servers that accept do.
-func (b *bed) waitForServers() error {
-	client, err := b.add("waiter")
+func (lab *lab) waitForServers() error {
+	client, err := lab.add("waiter")
 	if err != nil {
 		return err
 	}
-	for _, err := range []error{
-		client.join("mycelium", overlay, "5ab:1c2d:3e4f:0::1/64"),
-		client.ip("-6", "route", "add", "400::/7", "dev", "mycelium"),
-	} {
-		if err != nil {
-			return err
-		}
+	if err := client.joinOverlay("5ab:1c2d:3e4f:0::1"); err != nil {
+		return err
 	}
 	for _, name := range []string{"dante", "danteboth", "danteauth", "danteblock", "micro", "microauth", "sshdynamic", "sshd", "nginx", "redis"} {
 		if err := waitFor(client, addressOf(name)); err != nil {
-			return fmt.Errorf("%s does not listen: %w; it says: %s", name, err, b.logs(name))
+			return fmt.Errorf("%s does not listen: %w; it says: %s", name, err, lab.logs(name))
 		}
 	}
 	return nil
 }
 
-func (b *bed) logs(name string) string {
-	files, _ := filepath.Glob(filepath.Join(b.folder, "*-"+name+".*.log"))
+func (lab *lab) logs(name string) string {
+	files, _ := filepath.Glob(filepath.Join(lab.folder, "*-"+name+".*.log"))
 	var all strings.Builder
 	for _, f := range files {
 		content, _ := os.ReadFile(f)
@@ -238,12 +229,12 @@ const (
 )
 
 // startWeb starts a web server, and a server that answers once it has read to the end.
-func (b *bed) startWeb() error {
-	n, err := b.add("web")
+func (lab *lab) startWeb() error {
+	n, err := lab.add("web")
 	if err != nil {
 		return err
 	}
-	if err := n.join("lan", behind, webAddress+"/24"); err != nil {
+	if err := n.join("lan", behind, webAddress+"/16"); err != nil {
 		return err
 	}
 	l, err := n.listen(":80")

@@ -1,0 +1,99 @@
+//go:build linux
+
+package e2e
+
+import (
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// What applications say to a proxy first: that they offer no password, as browsers
+// and the service's own probe do, or GSSAPI too, as curl does, or a password too.
+const (
+	plainGreeting    = "\x05\x01\x00"
+	gssapiGreeting   = "\x05\x02\x00\x01"
+	passwordGreeting = "\x05\x02\x00\x02"
+)
+
+// login is that of RFC 1929, with the password that danteauth and microauth want.
+const login = "\x01\x08sockuser\x08sockpass"
+
+// standIn takes the place of a SOCKS server, and remembers what each of its
+// connections has brought.
+type standIn struct {
+	mu    sync.Mutex
+	heard [][]byte
+}
+
+// startStandIn serves at a peer of its own, until the test ends. What handle leaves
+// open is closed.
+func startStandIn(t testing.TB, lab *lab, handle func(*heardConn)) (s *standIn, n *namespace, addr string) {
+	t.Helper()
+	n, addr = ownPeer(t, lab)
+	s = new(standIn)
+	stop, err := serveAt(n, at(addr).String(), func(c net.Conn) { handle(s.take(c)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return s, n, addr
+}
+
+func (s *standIn) take(c net.Conn) *heardConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = append(s.heard, nil)
+	return &heardConn{Conn: c, of: s, number: len(s.heard) - 1}
+}
+
+// all is what each connection so far has brought.
+func (s *standIn) all() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.heard)
+}
+
+// heardConn is a connection whose bytes are remembered when they are read.
+type heardConn struct {
+	net.Conn
+	of     *standIn
+	number int
+}
+
+func (c *heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.of.heard[c.number] = append(c.of.heard[c.number], p[:n]...)
+	return n, err
+}
+
+// reset ends the connection as a server does that has crashed.
+func (c *heardConn) reset() {
+	c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// acceptGreeting reads a greeting and chooses the method without a password, or
+// the one with it if choose says so.
+func acceptGreeting(c net.Conn, method byte) error {
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, make([]byte, head[1])); err != nil {
+		return err
+	}
+	_, err := c.Write([]byte{5, method})
+	return err
+}
+
+// socksEcho answers a greeting, and then sends back what comes.
+func socksEcho(c net.Conn) {
+	if acceptGreeting(c, 0) == nil {
+		echo(c)
+	}
+}
