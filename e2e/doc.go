@@ -1,7 +1,7 @@
 // Package e2e tests the program as it is run: the built binary in network
 // namespaces of its own, between real SOCKS servers and real clients.
 //
-// The bed has a laptop for each test, and peers with overlay addresses: dante,
+// The lab has a laptop for each test, and peers with overlay addresses: dante,
 // microsocks, ssh -D, and servers that are no proxies or misbehave. Behind the
 // peers, and only they can reach it, is a web server by the name of web.test.
 //
