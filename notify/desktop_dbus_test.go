@@ -220,7 +220,9 @@ func TestServiceRestarts(t *testing.T) {
 	old := startServer(t, 7)
 	d := newDesktop(t, nil)
 	mustNotify(t, d, Notification{Gone, "1", ""})
-	old.conn.Close()
+	if _, err := old.conn.ReleaseName(service); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.Notify(t.Context(), Notification{Back, "2", ""}); err == nil || !strings.Contains(err.Error(), "find a notification service") {
 		t.Errorf("without the service: %v", err)
 	}

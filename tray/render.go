@@ -21,7 +21,7 @@ type model struct {
 // render makes the view of a model, with its rows as arranged.
 func render(m model, a arrangement) view {
 	s := m.state
-	v := view{icon: iconOf(s), tooltip: "Mycoproxy: " + stateText(s)}
+	v := view{icon: iconOf(s), title: titleText(s), tooltip: "Mycoproxy: " + lowerFirst(stateText(s))}
 	isOffline := s.Phase == backend.Offline
 	set := func(r row, label string, do action) { v.rows[r] = item{label: label, do: do} }
 	tick := func(r row, label string, on bool, do action) { v.rows[r] = item{label, on, do} }

@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func (v view) text() string {
 	var b strings.Builder
 	names := map[icons.State]string{icons.Disconnected: "disconnected", icons.Connecting: "connecting", icons.Connected: "connected", icons.Trouble: "trouble"}
-	fmt.Fprintf(&b, "icon: %s\ntooltip: %s\n\n", names[v.icon], v.tooltip)
+	fmt.Fprintf(&b, "icon: %s\ntitle: %s\ntooltip: %s\n\n", names[v.icon], v.title, v.tooltip)
 	for r, it := range v.rows {
 		if separated[row(r)] {
 			b.WriteString("----\n")
@@ -147,7 +147,7 @@ func TestLongestMenuFits(t *testing.T) {
 			s.Error = backend.ErrNoValidProxy
 			s.Node.Error = "trouble"
 		})}
-		lines := strings.Count(render(m, arrange(m)).text(), "\n") - 3 - len(separated)
+		lines := strings.Count(render(m, arrange(m)).text(), "\n") - 4 - len(separated)
 		if height := 40 + 26*lines + 10*len(separated); height > 768 {
 			t.Errorf("%d rows, %d pixels", lines, height)
 		}

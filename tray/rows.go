@@ -55,6 +55,7 @@ func (r row) checkable() bool {
 // view is all that the user sees of the tray. Its zero value shows nothing.
 type view struct {
 	icon    icons.State
+	title   string // what screen readers say of the icon on Linux
 	tooltip string
 	rows    [rowCount]item
 }

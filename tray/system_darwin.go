@@ -4,5 +4,6 @@ package tray
 
 func escape(s string) string  { return s }
 func shorten(s string) string { return s }
-func prepare()                {}
-func menuIsOpen() bool        { return false } // only its opening is told
+
+// menuIsOpen is always false: the system tells only when the menu opens.
+func menuIsOpen() bool { return false }

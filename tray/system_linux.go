@@ -6,16 +6,34 @@ import (
 	"fyne.io/systray"
 )
 
-// escape makes a label of a text: an underscore marks the key of a menu item.
+// escape makes a label of a text: a single underscore would underline the letter
+// after it, as the key for the row.
 func escape(s string) string { return strings.ReplaceAll(s, "_", "__") }
 
-// shorten makes a tooltip of a text.
+// shorten makes a tooltip of a text; here it can have any length.
 func shorten(s string) string { return s }
 
-// prepare is called before systray runs. The title set then is the item's Id,
-// by which panels remember where the user wants it; without it the Id would be
-// another at each start.
-func prepare() { systray.SetTitle("Mycoproxy") }
+// runIcon shows an icon until work is done. It calls makeRows first, and ended
+// when the icon is gone.
+//
+// The title set before systray starts becomes the item's Id, by which panels
+// remember where the user wants the icon; without one the Id would be another at
+// each start. Work, which sets other titles, begins when that Id is on the bus.
+func runIcon(makeRows, work, ended func()) {
+	systray.SetTitle("Mycoproxy")
+	made := make(chan struct{})
+	start, end := systray.RunWithExternalLoop(func() {
+		makeRows()
+		close(made)
+	}, ended)
+	start()
+	<-made
+	work()
+	end()
+}
 
-// menuIsOpen is unknown here: of the menu only the opening is told.
+// setTitle sets what screen readers say of the icon. Panels do not show it.
+func setTitle(s string) { systray.SetTitle(s) }
+
+// menuIsOpen is always false: panels tell only when the menu opens.
 func menuIsOpen() bool { return false }

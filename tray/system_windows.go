@@ -8,10 +8,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// escape makes a label of a text: an ampersand marks the key of a menu item.
+// escape makes a label of a text: a single ampersand would underline the letter
+// after it, as the key for the row.
 func escape(s string) string { return strings.ReplaceAll(s, "&", "&&") }
 
-// shorten makes a tooltip of a text: of 128 UTF-16 units the last must be zero.
+// shorten makes a tooltip of a text: it has room for 128 UTF-16 units, of which the
+// last must be zero.
 func shorten(s string) string {
 	u := utf16.Encode([]rune(s))
 	if len(u) < 128 {
@@ -20,12 +22,10 @@ func shorten(s string) string {
 	return string(utf16.Decode(u[:126])) + "…"
 }
 
-func prepare() {}
-
 var getGUIThreadInfo = windows.NewLazySystemDLL("user32.dll").NewProc("GetGUIThreadInfo")
 
-// menuIsOpen reports whether the user is in a menu of the program in front,
-// which ours is while its menu is open.
+// menuIsOpen reports whether a menu of the program in the foreground is open; that
+// program is ours while our menu is open.
 func menuIsOpen() bool {
 	const inMenuMode = 0x04
 	info := struct {

@@ -22,28 +22,21 @@ func Run(ctx context.Context, c Config) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &icon{
+	i := &icon{
 		clicked:  make(chan row, 16),
 		menuOpen: make(chan struct{}, 1),
 	}
-	var working sync.WaitGroup
-	prepare()
-	systray.Run(func() {
-		// It must return soon: until then the menu cannot be opened.
-		s.makeRows()
-		working.Go(func() { host.watch(ctx, c.Notifier, cancel) })
-		working.Go(func() {
-			err = run(ctx, c, s)
-			systray.Quit()
-		})
+	runIcon(i.makeRows, func() {
+		var watching sync.WaitGroup
+		watching.Go(func() { host.watch(ctx, c.Notifier, cancel) })
+		err = run(ctx, c, i)
+		cancel()
+		watching.Wait()
 	}, cancel)
-	cancel()
-	working.Wait()
 	return cmp.Or(host.err, err)
 }
 
-// icon is the screen made with systray, whose rows can be neither removed nor
-// inserted.
+// icon is the screen made with systray, which can neither remove nor insert rows.
 type icon struct {
 	items    [rowCount]*systray.MenuItem
 	last     view
@@ -55,9 +48,11 @@ func (i *icon) clicks() <-chan row      { return i.clicked }
 func (i *icon) opened() <-chan struct{} { return i.menuOpen }
 func (i *icon) isOpen() bool            { return menuIsOpen() }
 
-// makeRows makes all rows, hidden, and listens to each: a click that nobody
-// waits for would be lost.
+// makeRows makes all rows, hidden, and the picture for the time before the first
+// view. It waits for clicks on each row: one that nobody waits for would be lost.
 func (i *icon) makeRows() {
+	i.last.icon = icons.Connecting
+	setPicture(i.last.icon)
 	for r := range rowCount {
 		if separated[r] {
 			systray.AddSeparator()
@@ -79,19 +74,20 @@ func (i *icon) makeRows() {
 		for range systray.TrayOpenedCh {
 			select {
 			case i.menuOpen <- struct{}{}:
-			default: // it is known already
+			default: // one that has not been read says the same
 			}
 		}
 	}()
 }
 
-// show changes what differs from what is shown: each change costs the panel a
-// new look at the whole menu.
+// show changes what differs from what is shown: at each change of a row the panel
+// reads the whole menu again.
 func (i *icon) show(v view) {
-	isFirst := i.last == (view{})
-	if isFirst || v.icon != i.last.icon {
-		picture := icons.Tray(v.icon)
-		systray.SetTemplateIcon(picture, picture)
+	if v.icon != i.last.icon {
+		setPicture(v.icon)
+	}
+	if v.title != i.last.title {
+		setTitle(v.title)
 	}
 	if v.tooltip != i.last.tooltip {
 		systray.SetTooltip(shorten(v.tooltip))
@@ -100,6 +96,11 @@ func (i *icon) show(v view) {
 		showRow(i.items[r], i.last.rows[r], v.rows[r])
 	}
 	i.last = v
+}
+
+func setPicture(s icons.State) {
+	picture := icons.Tray(s)
+	systray.SetTemplateIcon(picture, picture)
 }
 
 func showRow(m *systray.MenuItem, old, new item) {

@@ -9,8 +9,8 @@ import (
 	"mycoproxy/backend"
 )
 
-// longest is how many characters a row may have before it is cut: more would
-// make a menu that is wider than a small screen.
+// longest is how many characters of a row are shown: with more of them the menu
+// would be wider than a small screen.
 const longest = 110
 
 func cut(s string) string {
@@ -21,7 +21,7 @@ func cut(s string) string {
 	return strings.TrimSpace(string(r[:longest-1])) + "…"
 }
 
-// orDash keeps a row that is shown from being empty.
+// orDash makes a label of a text that may be empty, for a row that must be shown.
 func orDash(s string) string {
 	if s == "" {
 		return "–"
@@ -74,6 +74,18 @@ func stateText(s backend.State) string {
 	}
 	return "Connected to " + name
 }
+
+// titleText says in words what the icon shows. It has no round-trip time, which
+// would change it at each scan.
+func titleText(s backend.State) string {
+	text, _, _ := strings.Cut(stateText(s), " · ")
+	if iconOf(s) == icons.Trouble {
+		return "Mycoproxy: trouble, " + lowerFirst(text)
+	}
+	return "Mycoproxy: " + lowerFirst(text)
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // errorText is what is wrong apart from the node; empty: nothing.
 func errorText(s backend.State) string {
@@ -141,7 +153,7 @@ func scanText(s backend.State, now time.Time) string {
 	}
 }
 
-// age is coarse, so that the menu need not change all the time.
+// age is coarse, so that the menu does not change all the time.
 func age(d time.Duration) string {
 	switch {
 	case d < 30*time.Second:

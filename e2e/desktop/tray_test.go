@@ -33,7 +33,7 @@ func TestIcon(t *testing.T) {
 	}
 	s.untilRow("[ ] " + slow.Addr().String())
 	s.wantPicture()
-	s.wantTooltip("Mycoproxy: Not connected")
+	s.wantTooltip("Mycoproxy: not connected")
 	s.wantMenu(
 		"(Not connected)", "----",
 		"Connect to the fastest", "----",
@@ -45,7 +45,7 @@ func TestIcon(t *testing.T) {
 	)
 	s.click("[ ] " + middle.Addr().String())
 	s.untilRow("[x] " + middle.Addr().String())
-	s.wantTooltip("Mycoproxy: Connected to " + middle.Addr().String() + " · ")
+	s.wantTooltip("Mycoproxy: connected to " + middle.Addr().String() + " · ")
 	w.wantOne(t)
 	tray.end()
 	w.stop(t)
@@ -98,6 +98,56 @@ func (s *session) wantPicture() {
 	if !slices.ContainsFunc(p.Data, func(b byte) bool { return b != 0 }) {
 		s.t.Error("the picture is empty")
 	}
+}
+
+// Screen readers say the title of the icon. It follows the state, and panels are
+// told of each change. The Id, by which they know the icon, is always the same.
+func TestTitle(t *testing.T) {
+	t.Parallel()
+	fast, _, _, _ := proxies.Some(t)
+	s := newSession(t, proxies.Addresses(fast))
+	w := s.watch()
+	changes := make(chan *dbus.Signal, 64)
+	s.conn.Signal(changes)
+	if err := s.conn.AddMatchSignal(dbus.WithMatchInterface(itemInterface), dbus.WithMatchMember("NewTitle")); err != nil {
+		t.Fatal(err)
+	}
+	until := func(title string) {
+		t.Helper()
+		var got any
+		defer func() {
+			if t.Failed() {
+				t.Logf("the title is %v", got)
+			}
+		}()
+		eventually(t, "a change of the title, to "+title, 15*time.Second, func() bool {
+			for len(changes) > 0 {
+				if signal := <-changes; signal.Name == itemInterface+".NewTitle" {
+					got = s.itemProperty("Title")
+				}
+			}
+			return got == title
+		})
+		if id := s.itemProperty("Id"); id != "Mycoproxy" {
+			t.Errorf("the Id is %v", id)
+		}
+	}
+	s.serve()
+	tray := s.mycoproxy()
+	until("Mycoproxy: not connected")
+	s.click("[ ] " + fast.Addr().String())
+	until("Mycoproxy: connected to " + fast.Addr().String())
+	tray.end()
+	w.stop(t)
+	s.watch()
+	tray = s.mycoproxy()
+	until("Mycoproxy: connected to " + fast.Addr().String())
+	fast.Close()
+	s.click("Scan now")
+	until("Mycoproxy: trouble, " + fast.Addr().String() + " does not answer")
+	s.click("Disconnect")
+	until("Mycoproxy: not connected")
+	tray.end()
 }
 
 // Every row does what it says, with the work done by the tray and by a service.

@@ -86,10 +86,13 @@ func (w *watcher) wantOne(t *testing.T) {
 	})
 }
 
-// stop ends the watcher, as when the panel crashes. It wants to have had one
-// item and no more.
+// stop ends the watcher, as when the panel crashes, and fails the test unless one
+// item and no more has registered with it.
 func (w *watcher) stop(t *testing.T) {
 	t.Helper()
+	if _, err := w.conn.ReleaseName(watcherName); err != nil { // at once, while the bus notices a closed connection later
+		t.Error(err)
+	}
 	w.conn.Close()
 	if items := w.registered(); len(items) != 1 {
 		t.Errorf("registered: %q, want one item", items)
