@@ -12,7 +12,7 @@ type arrangement struct {
 	valid   [maxValid]netip.AddrPort // zero: the row is not shown
 	locked  [maxLocked]netip.AddrPort
 	hasMore bool           // there are proxies without a row
-	shown   [rowCount]bool // of the rows that come and go by themselves
+	shown   [rowCount]bool // of rowError, rowNodeError and rowStartService
 }
 
 // arrange gives the fastest proxies a row each. The remote always has one.

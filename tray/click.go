@@ -11,13 +11,13 @@ import (
 	"mycoproxy/notify"
 )
 
-// callLimit is how long anything but a dialog may take.
+// callLimit is how long what a click asks for may take, apart from dialogs.
 const callLimit = 30 * time.Second
 
-// do does what was clicked. What takes time is done apart from the loop, and
-// tells the user if it fails.
+// do does what was clicked. What takes time becomes a task, and if it fails the
+// user is told.
 func (t *tray) do(a action) {
-	b := t.Backend
+	b := t.backend
 	switch a.verb {
 	case connect:
 		t.call(func(ctx context.Context) error { return second(b.Connect(ctx, a.remote)) })
@@ -40,7 +40,7 @@ func (t *tray) do(a action) {
 		}
 	case copyAddress:
 		text := proxyURL(t.model.state)
-		t.call(func(ctx context.Context) error { return t.Desktop.Copy(ctx, text) })
+		t.call(func(ctx context.Context) error { return t.desktop.Copy(ctx, text) })
 	case setShare:
 		share := backend.ShareOff
 		if a.on {
@@ -52,62 +52,61 @@ func (t *tray) do(a action) {
 	case setNotifications:
 		t.setNotifications(a.on)
 	case startService:
-		t.call(t.Login.Start)
+		t.call(t.login.Start)
 	case quit:
 		t.quit()
 	case disconnectQuit:
-		t.task(func() {
-			ctx, cancel := context.WithTimeout(t.ctx, callLimit)
-			defer cancel()
-			if err := b.Disconnect(ctx); err != nil {
-				t.tell(err)
-				return
+		t.call(func(ctx context.Context) error {
+			err := b.Disconnect(ctx)
+			if err == nil {
+				t.quit()
 			}
-			t.quit()
+			return err
 		})
 	}
 }
 
-// call runs f apart from the loop and tells the user if it fails.
+// call runs f as a task, and tells the user if it fails.
 func (t *tray) call(f func(context.Context) error) {
-	t.task(func() {
+	t.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, callLimit)
 		defer cancel()
 		t.tell(f(ctx))
 	})
 }
 
-// ask runs f, which asks the user something, unless such a dialog is open.
+// ask runs f, which shows a dialog, as a task, unless a dialog is open.
 func (t *tray) ask(f func() error) {
 	if t.asking {
 		return
 	}
 	t.asking = true
-	t.task(func() {
+	t.tasks.Go(func() {
 		t.tell(f())
 		t.post(func() { t.asking = false })
 	})
 }
 
-// tell shows what went wrong, unless the user has quit.
+// tell tells the user what went wrong, if anything did and the tray goes on.
 func (t *tray) tell(err error) {
 	if err != nil && t.ctx.Err() == nil {
-		t.Log.Warn("a click failed", "error", err)
-		t.Notifier.Tell(notify.Failed(err))
+		t.log.Warn("a click failed", "error", err)
+		t.notifier.Tell(notify.Failed(err))
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
 
-// askAddress asks for an address, again if what was typed is none, and connects.
+// askAddress asks for an address and connects to it. It asks again if what was
+// typed is not one that can be connected to.
 func (t *tray) askAddress(text, initial string) error {
-	answer, ok, err := t.Desktop.Ask(t.ctx, "Mycoproxy", text, initial)
+	answer, ok, err := t.desktop.Ask(t.ctx, "Mycoproxy", text, initial)
 	if err != nil || !ok {
 		return err
 	}
 	remote, err := backend.ParseAddress(strings.TrimSpace(answer))
 	if err == nil {
-		_, err = t.Backend.Connect(t.ctx, remote)
+		_, err = t.backend.Connect(t.ctx, remote)
 	}
 	var known *backend.Error
 	if errors.As(err, &known) && (known.Code == backend.BadAddress || known.Code == backend.OwnListener) {
@@ -127,11 +126,11 @@ func (t *tray) choose(proxies []backend.Proxy) error {
 		rows[i] = []string{p.Address.String(), p.RTT.String(), needs}
 	}
 	text := fmt.Sprintf("%d proxies, the fastest first:", len(proxies))
-	i, ok, err := t.Desktop.Choose(t.ctx, "Mycoproxy", text, []string{"Proxy", "Round trip", "Note"}, rows)
+	i, ok, err := t.desktop.Choose(t.ctx, "Mycoproxy", text, []string{"Proxy", "Round trip", "Note"}, rows)
 	if err != nil || !ok {
 		return err
 	}
-	return second(t.Backend.Connect(t.ctx, proxies[i].Address))
+	return second(t.backend.Connect(t.ctx, proxies[i].Address))
 }
 
 // proxyURL is what applications need; the h is for names that the proxy looks up.
@@ -149,9 +148,9 @@ func proxyURL(s backend.State) string {
 }
 
 func (t *tray) setAtLogin(on bool) {
-	change := t.Login.Uninstall
+	change := t.login.Uninstall
 	if on {
-		change = t.Login.Install
+		change = t.login.Install
 	}
 	t.call(func(ctx context.Context) error {
 		err := change(ctx)
@@ -162,15 +161,15 @@ func (t *tray) setAtLogin(on bool) {
 
 func (t *tray) setNotifications(on bool) {
 	t.model.notifications = on
-	t.Notifier.SetOn(on)
-	if t.KeepNotifications == nil {
+	t.notifier.SetOn(on)
+	if t.keepNotifications == nil {
 		return
 	}
-	t.wanted.Store(on)
-	t.task(func() {
+	t.notificationsOn.Store(on)
+	t.tasks.Go(func() {
 		t.keeping.Lock()
 		defer t.keeping.Unlock()
-		if err := t.KeepNotifications(t.wanted.Load()); err != nil { // what is kept must be the last click's
+		if err := t.keepNotifications(t.notificationsOn.Load()); err != nil { // not on: a later click may come first
 			t.tell(&backend.Error{Code: backend.StateUnsaved, Message: "The change could not be saved: " + err.Error()})
 		}
 	})

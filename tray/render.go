@@ -18,7 +18,8 @@ type model struct {
 	canStart      bool // there is a service that could be started
 }
 
-// render makes the view of a model, with its rows as arranged.
+// render makes the view of a model, with the rows of an arrangement that may be
+// older than the model.
 func render(m model, a arrangement) view {
 	s := m.state
 	v := view{icon: iconOf(s), title: titleText(s), tooltip: "Mycoproxy: " + lowerFirst(stateText(s))}
@@ -49,7 +50,7 @@ func render(m model, a arrangement) view {
 	} else {
 		set(rowProbing, "Start probing", when(!isOffline, action{verb: setProbing, on: true}))
 	}
-	set(rowCopy, "Copy proxy address", when(s.Listen != nil && !isDeaf(s), action{verb: copyAddress}))
+	set(rowCopy, "Copy proxy address", when(s.Listen != nil && !isUnreachable(s), action{verb: copyAddress}))
 	share := "Share on local network"
 	if s.Share == backend.ShareAll {
 		share = "Share with everyone"
@@ -68,7 +69,7 @@ func render(m model, a arrangement) view {
 	return v
 }
 
-// when is the action if it can be done now, else none.
+// when is the action if it is possible now, else none, which makes the row gray.
 func when(possible bool, do action) action {
 	if !possible {
 		return action{}

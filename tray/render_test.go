@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "write the menus that the tests see to t
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// text is the view as lines: what is shown, gray in parentheses, with its tick,
-// or with an empty box if it can have one.
+// text is the view as lines: each row with its tick, or an empty box if it can have
+// one; what is gray is in parentheses.
 func (v view) text() string {
 	var b strings.Builder
 	names := map[icons.State]string{icons.Disconnected: "disconnected", icons.Connecting: "connecting", icons.Connected: "connected", icons.Trouble: "trouble"}
@@ -121,8 +121,8 @@ func TestMenus(t *testing.T) {
 		"no-node": {state: with(disconnected(), func(s *backend.State) {
 			s.Node.Error = "Mycelium node not reachable at 127.0.0.1:8989: connection refused"
 		})},
-		"deaf": {state: with(connected(addr(2)), func(s *backend.State) { s.Listen.Reached = nil })},
-		"long": {state: with(connected(addr(40)), func(s *backend.State) { s.Proxies = proxies(60, 10) })},
+		"not-reached": {state: with(connected(addr(2)), func(s *backend.State) { s.Listen.Reached = nil })},
+		"long":        {state: with(connected(addr(40)), func(s *backend.State) { s.Proxies = proxies(60, 10) })},
 	} {
 		m.now, m.notifications, m.canSetAtLogin = noon, true, true
 		got := render(m, arrange(m)).text()
@@ -154,8 +154,8 @@ func TestLongestMenuFits(t *testing.T) {
 	}
 }
 
-// However many there are, the fastest are shown, the remote among them, and
-// what is not shown can be chosen.
+// However many proxies there are, the fastest and the remote are shown, and the
+// rest can be chosen from a list.
 func TestArrange(t *testing.T) {
 	for valid := range 20 {
 		for locked := range 6 {

@@ -42,8 +42,8 @@ func iconOf(s backend.State) icons.State {
 	}
 }
 
-// isDeaf reports whether applications on this machine cannot reach the listener.
-func isDeaf(s backend.State) bool { return s.Listen != nil && len(s.Listen.Reached) == 0 }
+// isUnreachable reports whether applications on this machine cannot reach the listener.
+func isUnreachable(s backend.State) bool { return s.Listen != nil && len(s.Listen.Reached) == 0 }
 
 // stateText is the state in one line.
 func stateText(s backend.State) string {
@@ -92,7 +92,7 @@ func errorText(s backend.State) string {
 	switch {
 	case s.Error != nil:
 		return s.Error.Message
-	case isDeaf(s):
+	case isUnreachable(s):
 		return fmt.Sprintf("Applications cannot reach %s: another program may hold 127.0.0.1", s.Listen.Address)
 	default:
 		return ""

@@ -18,7 +18,7 @@ const (
 	tick = 15 * time.Second
 
 	// keptAfterOpening is how long the rows keep their places after the menu was
-	// opened. No system tells when it is closed without a click.
+	// opened. No system tells that it was closed without a click.
 	keptAfterOpening = 2 * time.Minute
 )
 
@@ -27,42 +27,42 @@ var ErrNoDesktop = errors.New("no tray here")
 
 // Config is what a tray is made of.
 type Config struct {
-	// Backend is seen and controlled. Its Watch goes on when no service is
-	// heard, with a state whose phase is Offline.
+	// Backend is what the tray shows and controls. While no service answers, its
+	// Watch does not end but has a state whose phase is Offline.
 	Backend backend.Backend
-	// Notifier takes states and what comes of clicks.
+	// Notifier is told of states, and of clicks that fail.
 	Notifier *notify.Notifier
 
-	// Notifications is whether there are any at first.
+	// Notifications says whether they are on at first.
 	Notifications bool
-	// KeepNotifications keeps a change of that; nil: it is forgotten.
+	// KeepNotifications saves a change of that; nil: it is forgotten.
 	KeepNotifications func(on bool) error
 
-	// Login is how to start at login; nil: the menu does not offer it.
+	// Login changes what starts at login; nil: the menu does not offer it.
 	Login Login
 
-	// Desktop are the desktop's own dialogs and clipboard.
+	// Desktop has the desktop's own dialogs and clipboard.
 	Desktop Desktop
 
 	// Log takes what an administrator wants to know.
 	Log *slog.Logger
 }
 
-// Login starts service and tray at login.
+// Login decides whether service and tray start at login.
 type Login interface {
-	// Status reports whether it is so now, and whether there is a service that
-	// could be started.
+	// Status reports whether they do, and whether there is a service that could be
+	// started.
 	Status(ctx context.Context) (atLogin, hasService bool, err error)
-	// Install makes it so, and Uninstall not so. The service is started and
-	// stopped with it.
+	// Install makes them start at login, and starts the service now. Uninstall
+	// undoes both.
 	Install(ctx context.Context) error
 	Uninstall(ctx context.Context) error
 	// Start starts a service that does not run.
 	Start(ctx context.Context) error
 }
 
-// Desktop is what else the tray needs of the desktop. Its functions wait for the
-// user, so they are called apart from everything else.
+// Desktop is what else the tray needs of the desktop. Its functions may take as
+// long as the user does.
 type Desktop struct {
 	// Ask asks for one line of text; ok is false if the user wants none.
 	Ask func(ctx context.Context, title, text, initial string) (answer string, ok bool, err error)
@@ -72,45 +72,51 @@ type Desktop struct {
 	Copy func(ctx context.Context, text string) error
 }
 
-// screen shows views and hears of the user. Views go to it from one goroutine.
+// screen shows views to the user, and tells what the user does. One goroutine
+// uses it.
 type screen interface {
 	show(view)
-	clicks() <-chan row      // of rows as the last view has them
+	clicks() <-chan row      // clicks on rows of the last view
 	opened() <-chan struct{} // the menu was opened
-	isOpen() bool            // the menu is open now, as far as that is known
+	isOpen() bool            // the menu is known to be open now
 }
 
 // tray is the loop between the backend and the screen.
 type tray struct {
-	Config
-	screen  screen
-	ctx     context.Context
-	quit    context.CancelFunc
-	posts   chan func() // results of tasks, to be run by the loop
-	states  chan backend.State
-	tasks   sync.WaitGroup
-	keeping sync.Mutex // held while a setting is kept
-	wanted  atomic.Bool
+	backend  backend.Backend
+	notifier *notify.Notifier
+	login    Login // nil: the menu does not offer it
+	desktop  Desktop
+	log      *slog.Logger
+	screen   screen
+
+	ctx    context.Context
+	quit   context.CancelFunc
+	tasks  sync.WaitGroup // what takes time and must not hold up the loop
+	posts  chan func()    // results of tasks, to be run by the loop
+	states chan backend.State
+
+	keepNotifications func(on bool) error // nil: a change is forgotten
+	keeping           sync.Mutex          // held while keepNotifications runs
+	notificationsOn   atomic.Bool         // as the last click wants them
 
 	// The fields below belong to the loop.
 
-	model   model
-	arr     arrangement
-	keep    time.Time // until then the arrangement stays
-	showing view
-	asking  bool // a dialog is open
-	logins  int  // questions asked about the login
+	model       model
+	arrangement arrangement
+	fixed       time.Time // until when the arrangement stays as it is
+	showing     view
+	asking      bool // a dialog is open
+	logins      int  // how often Login.Status was called
 }
 
-// run works until ctx is done or the user quits. Its error is that of watching
-// the backend.
+// run works until ctx is done or the user quits. It fails when the backend cannot
+// be watched any more.
 func run(ctx context.Context, c Config, s screen) error {
 	t := &tray{
-		Config: c,
-		screen: s,
-		posts:  make(chan func()),
-		states: make(chan backend.State),
-		model:  model{notifications: c.Notifications, canSetAtLogin: c.Login != nil},
+		backend: c.Backend, notifier: c.Notifier, login: c.Login, desktop: c.Desktop, log: c.Log, screen: s,
+		posts: make(chan func()), states: make(chan backend.State), keepNotifications: c.KeepNotifications,
+		model: model{notifications: c.Notifications, canSetAtLogin: c.Login != nil},
 	}
 	t.ctx, t.quit = context.WithCancel(ctx)
 	defer t.tasks.Wait()
@@ -129,11 +135,11 @@ func run(ctx context.Context, c Config, s screen) error {
 			}
 			t.model.state = s
 		case r := <-s.clicks():
-			t.keep = time.Time{} // a click closes the menu
+			t.fixed = time.Time{} // a click closes the menu
 			t.do(t.showing.rows[r].do)
 		case <-s.opened():
-			t.arr = arrange(t.model) // the pointer is not in the menu yet
-			t.keep = time.Now().Add(keptAfterOpening)
+			t.arrangement = arrange(t.model) // the pointer is not in the menu yet
+			t.fixed = time.Now().Add(keptAfterOpening)
 			t.askLogin()
 		case f := <-t.posts:
 			f()
@@ -149,31 +155,29 @@ func run(ctx context.Context, c Config, s screen) error {
 	}
 }
 
-// refresh shows the model of now, if that looks different.
+// refresh shows the model as it is now, if that looks different.
 func (t *tray) refresh() {
 	t.model.now = time.Now()
-	if !t.model.now.Before(t.keep) && !t.screen.isOpen() {
-		t.arr = arrange(t.model)
+	if !t.model.now.Before(t.fixed) && !t.screen.isOpen() {
+		t.arrangement = arrange(t.model)
 	}
-	if v := render(t.model, t.arr); v != t.showing {
+	if v := render(t.model, t.arrangement); v != t.showing {
 		t.screen.show(v)
 		t.showing = v
 	}
 }
 
-// watch is the task that follows the backend.
+// watch follows the backend until its Watch ends, and with it the tray: to watch
+// again is the backend's business.
 func (t *tray) watch() error {
-	return t.Backend.Watch(t.ctx, func(s backend.State) {
-		t.Notifier.Update(s)
+	return t.backend.Watch(t.ctx, func(s backend.State) {
+		t.notifier.Update(s)
 		select {
 		case t.states <- s:
 		case <-t.ctx.Done():
 		}
 	})
 }
-
-// task runs f apart from the loop.
-func (t *tray) task(f func()) { t.tasks.Go(f) }
 
 // post runs f on the loop.
 func (t *tray) post(f func()) {
@@ -185,18 +189,18 @@ func (t *tray) post(f func()) {
 
 // askLogin finds out whether service and tray start at login.
 func (t *tray) askLogin() {
-	if t.Login == nil {
+	if t.login == nil {
 		return
 	}
 	t.logins++
 	question := t.logins
-	t.task(func() {
-		atLogin, hasService, err := t.Login.Status(t.ctx)
+	t.tasks.Go(func() {
+		atLogin, hasService, err := t.login.Status(t.ctx)
 		if err != nil {
-			t.Log.Debug("asking what starts at login failed", "error", err)
+			t.log.Debug("asking what starts at login failed", "error", err)
 		}
 		t.post(func() {
-			if question == t.logins { // else another was asked later
+			if question == t.logins { // else there is a later answer, or will be
 				t.model.atLogin, t.model.canStart = atLogin, hasService
 			}
 		})

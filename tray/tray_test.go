@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// user is a tray with somebody before it, and what is behind it. It notes what
-// is called, and what the user is told.
+// user is the user of a tray, and all that the tray calls: screen, backend and
+// login. It records what is called, and what the user is told.
 type user struct {
 	t      *testing.T
 	states chan backend.State
@@ -43,7 +43,7 @@ type user struct {
 	cancel    context.CancelFunc
 }
 
-func (u *user) note(format string, args ...any) error {
+func (u *user) record(format string, args ...any) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.calls = append(u.calls, fmt.Sprintf(format, args...))
@@ -52,15 +52,15 @@ func (u *user) note(format string, args ...any) error {
 
 func (u *user) State(context.Context) (backend.State, error)   { return backend.State{}, nil }
 func (u *user) Peers(context.Context) ([]backend.Proxy, error) { return nil, nil }
-func (u *user) Disconnect(context.Context) error               { return u.note("disconnect") }
-func (u *user) StartProbe(context.Context) error               { return u.note("start probing") }
-func (u *user) StopProbe(context.Context) error                { return u.note("stop probing") }
-func (u *user) ProbeNow(context.Context) error                 { return u.note("scan") }
+func (u *user) Disconnect(context.Context) error               { return u.record("disconnect") }
+func (u *user) StartProbe(context.Context) error               { return u.record("start probing") }
+func (u *user) StopProbe(context.Context) error                { return u.record("stop probing") }
+func (u *user) ProbeNow(context.Context) error                 { return u.record("scan") }
 func (u *user) SetShare(_ context.Context, s backend.Share) error {
-	return u.note("share %v", s)
+	return u.record("share %v", s)
 }
 func (u *user) Connect(_ context.Context, remote netip.AddrPort) (netip.AddrPort, error) {
-	return remote, u.note("connect %v", remote)
+	return remote, u.record("connect %v", remote)
 }
 func (u *user) Watch(ctx context.Context, fn func(backend.State)) error {
 	for {
@@ -78,9 +78,9 @@ func (u *user) Status(context.Context) (atLogin, hasService bool, err error) {
 	defer u.mu.Unlock()
 	return u.installed, u.installed, nil
 }
-func (u *user) Install(context.Context) error   { return u.note("install") }
-func (u *user) Uninstall(context.Context) error { return u.note("uninstall") }
-func (u *user) Start(context.Context) error     { return u.note("start the service") }
+func (u *user) Install(context.Context) error   { return u.record("install") }
+func (u *user) Uninstall(context.Context) error { return u.record("uninstall") }
+func (u *user) Start(context.Context) error     { return u.record("start the service") }
 
 func (u *user) show(v view) {
 	u.mu.Lock()
@@ -107,8 +107,8 @@ func (u *user) answer(question string) (string, bool, error) {
 	return first, true, nil
 }
 
-// inFront runs test with a tray that shows the state.
-func inFront(t *testing.T, s backend.State, test func(*testing.T, *user)) {
+// withTray runs test with the user of a tray that shows the state.
+func withTray(t *testing.T, s backend.State, test func(*testing.T, *user)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -125,7 +125,7 @@ func inFront(t *testing.T, s backend.State, test func(*testing.T, *user)) {
 			defer close(u.ended)
 			run(ctx, Config{
 				Backend: u, Notifier: n, Notifications: true, Login: u, Log: slog.New(slog.DiscardHandler),
-				KeepNotifications: func(on bool) error { return u.note("keep notifications %v", on) },
+				KeepNotifications: func(on bool) error { return u.record("keep notifications %v", on) },
 				Desktop: Desktop{
 					Ask: func(_ context.Context, _, text, initial string) (string, bool, error) {
 						return u.answer(text + " [" + initial + "]")
@@ -134,19 +134,19 @@ func inFront(t *testing.T, s backend.State, test func(*testing.T, *user)) {
 						s, ok, err := u.answer(fmt.Sprintf("%s %d rows", text, len(rows)))
 						return slices.IndexFunc(rows, func(r []string) bool { return r[0] == s }), ok, err
 					},
-					Copy: func(_ context.Context, text string) error { return u.note("copy %s", text) },
+					Copy: func(_ context.Context, text string) error { return u.record("copy %s", text) },
 				},
 			}, u)
 		})
-		u.hear(s)
+		u.publish(s)
 		test(t, u)
 		cancel()
 		wg.Wait()
 	})
 }
 
-// hear lets the tray know a state.
-func (u *user) hear(s backend.State) {
+// publish has the backend publish a state.
+func (u *user) publish(s backend.State) {
 	u.states <- s
 	synctest.Wait()
 }
@@ -232,7 +232,7 @@ func TestClicks(t *testing.T) {
 		{backend.State{}, "Connect to the fastest", ""},
 		{backend.State{}, "Disconnect and quit", ""},
 	} {
-		inFront(t, c.state, func(t *testing.T, u *user) {
+		withTray(t, c.state, func(t *testing.T, u *user) {
 			if calls := u.press(c.label); strings.Join(calls, "; ") != c.call {
 				t.Errorf("%s calls %q, want %q", c.label, calls, c.call)
 			}
@@ -247,14 +247,14 @@ func TestClicks(t *testing.T) {
 }
 
 func TestFailedClickIsTold(t *testing.T) {
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		u.err = errors.New("the moon is full")
 		for _, label := range []string{"Connect to the fastest", "Scan now", "Share on", "Start at login", "Disconnect and quit"} {
 			u.press(label)
 			if told := u.hasTold(); len(told) != 1 || !strings.Contains(told[0], "the moon is full") {
 				t.Errorf("after %s the user is told %q", label, told)
 			}
-			time.Sleep(time.Minute) // the same word at once would be an echo
+			time.Sleep(time.Minute) // the same again at once would be an echo
 		}
 		if u.hasEnded() {
 			t.Error("quit although it did not disconnect")
@@ -263,12 +263,12 @@ func TestFailedClickIsTold(t *testing.T) {
 }
 
 func TestQuit(t *testing.T) {
-	inFront(t, connected(addr(1)), func(t *testing.T, u *user) {
+	withTray(t, connected(addr(1)), func(t *testing.T, u *user) {
 		if calls := u.press("Quit"); len(calls) > 0 || !u.hasEnded() {
 			t.Errorf("called %q, ended: %v", calls, u.hasEnded())
 		}
 	})
-	inFront(t, connected(addr(1)), func(t *testing.T, u *user) {
+	withTray(t, connected(addr(1)), func(t *testing.T, u *user) {
 		if calls := u.press("Disconnect and quit"); !slices.Equal(calls, []string{"disconnect"}) || !u.hasEnded() {
 			t.Errorf("called %q, ended: %v", calls, u.hasEnded())
 		}
@@ -276,7 +276,7 @@ func TestQuit(t *testing.T) {
 }
 
 func TestConnectToAddress(t *testing.T) {
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		u.answers = []string{"example.org", " 127.0.0.1:9050 "}
 		if calls := u.press("Connect to address"); !slices.Equal(calls, []string{"connect 127.0.0.1:9050"}) {
 			t.Errorf("called %q", calls)
@@ -292,7 +292,7 @@ func TestConnectToAddress(t *testing.T) {
 }
 
 func TestOneDialogAtATime(t *testing.T) {
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		u.thinking = make(chan struct{})
 		u.press("Connect to address")
 		u.press("Connect to address")
@@ -310,7 +310,7 @@ func TestOneDialogAtATime(t *testing.T) {
 
 func TestChooseAnother(t *testing.T) {
 	long := with(disconnected(), func(s *backend.State) { s.Proxies = proxies(60, 10) })
-	inFront(t, long, func(t *testing.T, u *user) {
+	withTray(t, long, func(t *testing.T, u *user) {
 		u.answers = []string{addr(65).String()}
 		if calls := u.press("Choose another"); !slices.Equal(calls, []string{"connect " + addr(65).String()}) {
 			t.Errorf("called %q", calls)
@@ -325,14 +325,14 @@ func TestChooseAnother(t *testing.T) {
 }
 
 func TestStartAtLogin(t *testing.T) {
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		u.installed = true
 		u.open <- struct{}{} // perhaps it was done in a terminal
 		synctest.Wait()
 		if v, _ := u.shown(); !v.rows[rowLogin].checked {
 			t.Error("no tick")
 		}
-		u.hear(backend.State{Error: backend.ErrCrashed})
+		u.publish(backend.State{Error: backend.ErrCrashed})
 		u.open <- struct{}{}
 		if calls := u.press("Start the service"); !slices.Equal(calls, []string{"start the service"}) {
 			t.Errorf("called %q", calls)
@@ -344,15 +344,15 @@ func TestStartAtLogin(t *testing.T) {
 }
 
 func TestNotificationsOff(t *testing.T) {
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		u.press("Notifications")
-		u.hear(connected(addr(1)))
+		u.publish(connected(addr(1)))
 		told := u.hasTold()
 		if v, _ := u.shown(); len(told) > 0 || v.rows[rowNotifications].checked {
 			t.Errorf("told %q", told)
 		}
 		u.press("Notifications")
-		u.hear(connected(addr(2)))
+		u.publish(connected(addr(2)))
 		time.Sleep(2 * time.Minute)
 		told = u.hasTold()
 		if v, _ := u.shown(); len(told) != 1 || !v.rows[rowNotifications].checked {
@@ -367,20 +367,20 @@ func TestRowsStayWhileTheMenuIsOpen(t *testing.T) {
 	other := with(disconnected(), func(s *backend.State) {
 		s.Proxies = []backend.Proxy{s.Proxies[1], s.Proxies[0], s.Proxies[2]}
 	})
-	inFront(t, disconnected(), func(t *testing.T, u *user) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
 		first := func() string {
 			v, _ := u.shown()
 			return v.rows[rowValid].label
 		}
 		was := first()
 		_, shows := u.shown()
-		u.hear(disconnected())
+		u.publish(disconnected())
 		time.Sleep(time.Second)
 		if _, now := u.shown(); now != shows {
 			t.Error("shown again without a change")
 		}
 		u.open <- struct{}{}
-		u.hear(other)
+		u.publish(other)
 		time.Sleep(time.Minute)
 		if first() != was {
 			t.Errorf("the first was %q and is %q", was, first())
@@ -390,12 +390,12 @@ func TestRowsStayWhileTheMenuIsOpen(t *testing.T) {
 			t.Error("the order stays although the menu is closed")
 		}
 		u.open <- struct{}{}
-		u.hear(disconnected())
+		u.publish(disconnected())
 		u.open <- struct{}{}
 		if first() != was {
 			t.Error("opened again, it shows the order of the last time")
 		}
-		u.hear(other)
+		u.publish(other)
 		u.press("Scan now")
 		if first() == was {
 			t.Error("the order stays after a click")
@@ -403,21 +403,34 @@ func TestRowsStayWhileTheMenuIsOpen(t *testing.T) {
 	})
 }
 
+// A backend whose Watch ends also ends the tray: it does not watch again.
 func TestEndOfWatchingEndsTheTray(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := notify.New(notify.Config{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { n.Run(ctx) })
-		err := run(ctx, Config{Backend: broken{}, Notifier: n, Log: slog.New(slog.DiscardHandler)}, &user{t: t})
+		var b broken
+		err := run(ctx, Config{Backend: &b, Notifier: n, Log: slog.New(slog.DiscardHandler)}, &user{t: t})
 		if err == nil || !strings.Contains(err.Error(), "broken") {
 			t.Errorf("ended with %v", err)
+		}
+		if b.watches != 1 {
+			t.Errorf("watched %d times", b.watches)
 		}
 		cancel()
 		wg.Wait()
 	})
 }
 
-type broken struct{ backend.Backend }
+// broken is a backend whose Watch ends at once.
+type broken struct {
+	backend.Backend
+	watches int
+}
 
-func (broken) Watch(context.Context, func(backend.State)) error { return errors.New("broken") }
+func (b *broken) Watch(_ context.Context, f func(backend.State)) error {
+	b.watches++
+	f(disconnected())
+	return errors.New("broken")
+}
