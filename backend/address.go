@@ -2,7 +2,6 @@ package backend
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -23,18 +22,6 @@ func JoinAddresses(addrs []netip.AddrPort, separator string) string {
 		texts[i] = a.String()
 	}
 	return strings.Join(texts, separator)
-}
-
-// LocalAddresses are the addresses of this machine's interfaces, without zones.
-func LocalAddresses() map[netip.Addr]bool {
-	local := map[netip.Addr]bool{}
-	interfaces, _ := net.InterfaceAddrs()
-	for _, i := range interfaces {
-		if p, err := netip.ParsePrefix(i.String()); err == nil {
-			local[p.Addr().Unmap()] = true
-		}
-	}
-	return local
 }
 
 // ParseAddress reads the address of a proxy: an IPv6 address, bare or in

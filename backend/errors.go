@@ -49,6 +49,20 @@ var (
 	ErrCrashed      = &Error{Crashed, "The service ended by itself"}
 )
 
+// AsError returns the [*Error] in err's chain, so that whoever needs a code has
+// one. Any other error becomes one of code [Internal] with err's text, and nil
+// stays nil.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return &Error{Internal, err.Error()}
+}
+
 // IsLocal reports whether a network call failed for want of something on this
 // machine, descriptors or memory, which says nothing of the other side.
 func IsLocal(err error) bool {

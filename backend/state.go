@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -25,6 +26,31 @@ type State struct {
 	Streams Streams   `json:"streams"`
 	Error   *Error    `json:"error,omitzero"` // what went wrong last and still matters; nil: nothing
 }
+
+// Proxy returns what is known of the proxy at addr. It is false if none is
+// known there; a remote that the user named need not be known.
+func (s State) Proxy(addr netip.AddrPort) (Proxy, bool) {
+	if i := slices.IndexFunc(s.Proxies, func(p Proxy) bool { return p.Address == addr }); i >= 0 {
+		return s.Proxies[i], true
+	}
+	return Proxy{}, false
+}
+
+// ApplicationAddress returns the address that applications on this machine are
+// to use as their SOCKS5 proxy: of those at which the listener was reached
+// 127.0.0.1, which every application understands, else the first. It is false
+// if nothing listens, or if the listener can be reached at none.
+func (s State) ApplicationAddress() (netip.AddrPort, bool) {
+	if s.Listen == nil || len(s.Listen.Reached) == 0 {
+		return netip.AddrPort{}, false
+	}
+	isIPv4 := func(a netip.AddrPort) bool { return a.Addr().Is4() }
+	return s.Listen.Reached[max(0, slices.IndexFunc(s.Listen.Reached, isIPv4))], true
+}
+
+// ApplicationURL is the form in which many applications take an address of
+// [State.ApplicationAddress]. The h has the proxy look up the names of hosts.
+func ApplicationURL(addr netip.AddrPort) string { return "socks5h://" + addr.String() }
 
 // Remote is the chosen proxy.
 type Remote struct {

@@ -88,6 +88,56 @@ func TestStateJSON(t *testing.T) {
 	}
 }
 
+func TestApplicationAddress(t *testing.T) {
+	addrs := func(texts ...string) (list []netip.AddrPort) {
+		for _, s := range texts {
+			list = append(list, netip.MustParseAddrPort(s))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		what   string
+		listen *Listener
+		want   string
+	}{
+		{"nothing listens", nil, ""},
+		{"reached at none", &Listener{Address: netip.MustParseAddrPort("[::]:1080")}, ""},
+		{"both", &Listener{Reached: addrs("127.0.0.1:1080", "[::1]:1080")}, "127.0.0.1:1080"},
+		{"both, the other way round", &Listener{Reached: addrs("[::1]:1080", "127.0.0.1:1080")}, "127.0.0.1:1080"},
+		{"IPv6 alone", &Listener{Reached: addrs("[::1]:1081")}, "[::1]:1081"},
+		{"one of the machine's", &Listener{Reached: addrs("192.0.2.7:1080")}, "192.0.2.7:1080"},
+	} {
+		got, ok := State{Listen: c.listen}.ApplicationAddress()
+		if ok != (c.want != "") || ok && got.String() != c.want {
+			t.Errorf("%s: %v, %v; want %q", c.what, got, ok, c.want)
+		}
+	}
+	if got := ApplicationURL(addrs("[::1]:1080")[0]); got != "socks5h://[::1]:1080" {
+		t.Errorf("the URL is %s", got)
+	}
+}
+
+func TestProxyOfAState(t *testing.T) {
+	one, two := netip.MustParseAddrPort("[407::1]:1080"), netip.MustParseAddrPort("[407::1]:1081")
+	s := State{Proxies: []Proxy{{Address: one, Verdict: Valid}, {Address: two, Verdict: AuthRequired}}}
+	for _, c := range []struct {
+		state State
+		addr  netip.AddrPort
+		want  Verdict // Unknown: it is not known
+	}{
+		{s, one, Valid},
+		{s, two, AuthRequired},
+		{s, netip.MustParseAddrPort("[407::2]:1080"), Unknown},
+		{s, netip.AddrPort{}, Unknown},
+		{State{}, one, Unknown},
+	} {
+		p, ok := c.state.Proxy(c.addr)
+		if ok != (c.want != Unknown) || p.Verdict != c.want || ok && p.Address != c.addr {
+			t.Errorf("%v is %+v, %v", c.addr, p, ok)
+		}
+	}
+}
+
 func TestEnumsRefuseOtherWords(t *testing.T) {
 	var s Share
 	if err := s.UnmarshalText([]byte("lan")); err != nil || s != ShareLAN {
