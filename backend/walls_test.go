@@ -20,7 +20,7 @@ var walls = map[string][]string{
 	"mycoproxy/backend/mycelium":    {"mycoproxy/backend"},
 	"mycoproxy/backend/pipe":        {"mycoproxy/backend"},
 	"mycoproxy/backend/scan":        {"mycoproxy/backend"},
-	"mycoproxy/backend/engine":      {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
+	"mycoproxy/backend/engine":      {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe"},
 	"mycoproxy/backend/control":     {"mycoproxy/backend"},
 	"mycoproxy/backend/userservice": {},
 	"mycoproxy/notify":              {"mycoproxy/backend"},

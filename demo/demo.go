@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -76,9 +75,8 @@ func Run(ctx context.Context, o Options) error {
 	if o.Once {
 		return nil
 	}
-	local := net.JoinHostPort("127.0.0.1", fmt.Sprint(listen.Port()))
-	fmt.Fprintf(d.Out, "\nIt works. Point a browser at SOCKS5 proxy 127.0.0.1, port %d, or try\n\n    curl -x socks5h://%s %s\n\nCtrl-C ends the demo.\n",
-		listen.Port(), local, s.page)
+	fmt.Fprintf(d.Out, "\nIt works. Point a browser at SOCKS5 proxy %s, port %d, or try\n\n    curl -x %s %s\n\nCtrl-C ends the demo.\n",
+		d.proxy.Addr(), d.proxy.Port(), backend.ApplicationURL(d.proxy), s.page)
 	if o.Stay != nil {
 		return o.Stay(ctx, d.engine)
 	}
@@ -91,6 +89,7 @@ type demo struct {
 	began   time.Time
 	servers *servers
 	engine  *engine.Engine
+	proxy   netip.AddrPort // where applications connect, set by connect
 }
 
 // step prints one line with the time since the demo began.
@@ -171,23 +170,21 @@ func (d *demo) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if state.Listen == nil {
-		return fmt.Errorf("the listener is not up: the phase is %v", state.Phase)
+	at, ok := state.ApplicationAddress()
+	if !ok {
+		return errors.New("the listener cannot be reached from this machine")
 	}
+	d.proxy = at
 	d.step("listening on %s, reached at %s", state.Listen.Address, backend.JoinAddresses(state.Listen.Reached, " and "))
 	return nil
 }
 
 // fetch gets the page the way a browser would, the name resolved by the proxy.
 func (d *demo) fetch(ctx context.Context) error {
-	state, err := d.engine.State(ctx)
+	proxy, err := url.Parse(backend.ApplicationURL(d.proxy))
 	if err != nil {
 		return err
 	}
-	if state.Listen == nil || len(state.Listen.Reached) == 0 {
-		return errors.New("the listener cannot be reached from this machine")
-	}
-	proxy := &url.URL{Scheme: "socks5h", Host: state.Listen.Reached[0].String()}
 	client := http.Client{
 		Timeout:   fetchLimit,
 		Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true},

@@ -73,11 +73,13 @@ func (s Subject) checkConnect(ctx context.Context) Finding {
 		return skipped(notRunning)
 	case s.State.Listen == nil || s.State.Remote == nil:
 		return skipped(notListening)
-	case len(s.State.Listen.Reached) == 0:
+	}
+	at, isReachable := s.State.ApplicationAddress()
+	if !isReachable {
 		return skipped("the listener cannot be reached")
 	}
 	start := time.Now()
-	reply, err := connectThrough(ctx, s.State.Listen.Reached[0], s.State.Remote.Address)
+	reply, err := connectThrough(ctx, at, s.State.Remote.Address)
 	took := backend.Milliseconds(time.Since(start))
 	switch {
 	case errors.Is(err, errPassword):

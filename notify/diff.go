@@ -111,7 +111,7 @@ func fastestOf(s backend.State) string {
 
 // withRTT ends a sentence about the proxy, with its round-trip time if that is known.
 func withRTT(s backend.State, a netip.AddrPort) string {
-	if p := find(s, a); p.RTT != 0 {
+	if p, ok := s.Proxy(a); ok && p.RTT != 0 {
 		return ", " + p.RTT.String() + "."
 	}
 	return "."
@@ -119,14 +119,9 @@ func withRTT(s backend.State, a netip.AddrPort) string {
 
 // applications says where they connect to.
 func applications(s backend.State) string {
-	if s.Listen == nil || len(s.Listen.Reached) == 0 {
+	at, ok := s.ApplicationAddress()
+	if !ok {
 		return "But applications cannot reach the local port."
-	}
-	at := s.Listen.Reached[0]
-	for _, a := range s.Listen.Reached {
-		if a.Addr().Is4() {
-			at = a
-		}
 	}
 	return fmt.Sprintf("Applications use %s.", at)
 }
@@ -152,7 +147,7 @@ func moved(was backend.Remote, s backend.State) Notification {
 	switch {
 	case !was.Answering: // which the user has been told
 		return Notification{Moved, "Connected to " + name(now), fmt.Sprintf("In place of %s%s", name(was.Address), withRTT(s, now))}
-	case find(s, was.Address).Verdict == backend.Valid: // so the user asked for the fastest again
+	case hasVerdict(s, was.Address, backend.Valid): // so the user asked for the fastest again
 		n := connected(s)
 		n.Kind = Moved
 		return n
@@ -170,17 +165,12 @@ func trouble(s backend.State, a netip.AddrPort) string {
 }
 
 func isLocked(s backend.State, a netip.AddrPort) bool {
-	return find(s, a).Verdict == backend.AuthRequired
+	return hasVerdict(s, a, backend.AuthRequired)
 }
 
-// find returns what is known of a proxy; zero: it is not known to be one.
-func find(s backend.State, a netip.AddrPort) backend.Proxy {
-	for _, p := range s.Proxies {
-		if p.Address == a {
-			return p
-		}
-	}
-	return backend.Proxy{}
+func hasVerdict(s backend.State, a netip.AddrPort, v backend.Verdict) bool {
+	p, ok := s.Proxy(a)
+	return ok && p.Verdict == v
 }
 
 func name(a netip.AddrPort) string { return backend.ShortAddress(a) }

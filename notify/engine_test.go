@@ -13,7 +13,6 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/engine"
-	"mycoproxy/backend/settings"
 	"mycoproxy/internal/memnet"
 )
 
@@ -76,7 +75,7 @@ func TestEngine(t *testing.T) {
 		{"scans, and nothing else", nil, func(w *watched) { time.Sleep(time.Hour) }, nil},
 
 		{"connected when the tray starts", func(w *watched, c *engine.Config) {
-			c.Memory = settings.Memory{Connected: true, Remote: one}
+			c.LastCommand = backend.LastCommand{Connected: true, Remote: one}
 		}, func(w *watched) { time.Sleep(time.Hour) }, nil},
 
 		{"connect, switch, disconnect", nil, func(w *watched) {

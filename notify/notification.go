@@ -36,14 +36,10 @@ type Notification struct {
 // Failed is what to tell a user whose click ended with err; nothing, if err is
 // nil or says that a later command superseded the click.
 func Failed(err error) Notification {
-	var known *backend.Error
 	if err == nil || errors.Is(err, backend.ErrSuperseded) {
 		return Notification{}
 	}
-	if !errors.As(err, &known) {
-		known = &backend.Error{Code: backend.Internal, Message: "It failed: " + err.Error()}
-	}
-	return failed(known)
+	return failed(backend.AsError(err))
 }
 
 func failed(err *backend.Error) Notification {

@@ -2,7 +2,6 @@ package tray
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,8 +38,9 @@ func (t *tray) do(a action) {
 			t.call(b.StopProbe)
 		}
 	case copyAddress:
-		text := proxyURL(t.model.state)
-		t.call(func(ctx context.Context) error { return t.desktop.Copy(ctx, text) })
+		if at, ok := t.model.state.ApplicationAddress(); ok {
+			t.call(func(ctx context.Context) error { return t.desktop.Copy(ctx, backend.ApplicationURL(at)) })
+		}
 	case setShare:
 		share := backend.ShareOff
 		if a.on {
@@ -108,9 +108,8 @@ func (t *tray) askAddress(text, initial string) error {
 	if err == nil {
 		_, err = t.backend.Connect(t.ctx, remote)
 	}
-	var known *backend.Error
-	if errors.As(err, &known) && (known.Code == backend.BadAddress || known.Code == backend.OwnListener) {
-		return t.askAddress(known.Message, answer)
+	if e := backend.AsError(err); e != nil && (e.Code == backend.BadAddress || e.Code == backend.OwnListener) {
+		return t.askAddress(e.Message, answer)
 	}
 	return err
 }
@@ -131,20 +130,6 @@ func (t *tray) choose(proxies []backend.Proxy) error {
 		return err
 	}
 	return second(t.backend.Connect(t.ctx, proxies[i].Address))
-}
-
-// proxyURL is what applications need; the h is for names that the proxy looks up.
-func proxyURL(s backend.State) string {
-	if s.Listen == nil {
-		return ""
-	}
-	at := s.Listen.Address
-	for _, a := range s.Listen.Reached {
-		if at = a; a.Addr().Is4() {
-			break
-		}
-	}
-	return "socks5h://" + at.String()
 }
 
 func (t *tray) setAtLogin(on bool) {

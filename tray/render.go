@@ -50,7 +50,8 @@ func render(m model, a arrangement) view {
 	} else {
 		set(rowProbing, "Start probing", when(!isOffline, action{verb: setProbing, on: true}))
 	}
-	set(rowCopy, "Copy proxy address", when(s.Listen != nil && !isUnreachable(s), action{verb: copyAddress}))
+	_, isReachable := s.ApplicationAddress()
+	set(rowCopy, "Copy proxy address", when(isReachable, action{verb: copyAddress}))
 	share := "Share on local network"
 	if s.Share == backend.ShareAll {
 		share = "Share with everyone"

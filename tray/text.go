@@ -67,10 +67,8 @@ func stateText(s backend.State) string {
 	case s.Phase == backend.Connecting:
 		return "Connecting to " + name + "…"
 	}
-	for _, p := range s.Proxies {
-		if p.Address == s.Remote.Address && p.Verdict == backend.Valid {
-			return "Connected to " + name + " · " + p.RTT.String()
-		}
+	if p, ok := s.Proxy(s.Remote.Address); ok && p.Verdict == backend.Valid {
+		return "Connected to " + name + " · " + p.RTT.String()
 	}
 	return "Connected to " + name
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -185,11 +184,8 @@ var statuses = map[backend.Code]int{
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	answer := failure{err.Error(), backend.Internal}
-	var known *backend.Error
-	if errors.As(err, &known) {
-		answer = failure{known.Message, known.Code}
-	}
+	known := backend.AsError(err)
+	answer := failure{known.Message, known.Code}
 	status, ok := statuses[answer.Code]
 	if !ok {
 		status = http.StatusInternalServerError

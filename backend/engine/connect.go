@@ -12,7 +12,6 @@ import (
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/scan"
-	"mycoproxy/backend/settings"
 )
 
 // firstProxyWait is how long a connect waits for the first proxy of a scan.
@@ -159,23 +158,15 @@ func (e *Engine) settle(t *connecting, addr netip.AddrPort, err error) {
 	if err == nil {
 		e.lastError, e.recalling = nil, false
 		if t.user {
-			e.remember(settings.Memory{Connected: true, Remote: t.want})
+			e.remember(backend.LastCommand{Connected: true, Remote: t.want})
 		}
 		return
 	}
 	e.Log.Info("connecting failed", "remote", remoteName(t.want), "error", err)
 	if e.remote == nil {
-		e.lastError = asError(err)
+		e.lastError = backend.AsError(err)
 		e.recalling = e.recalling && e.lastError.Code == backend.NoValidProxy
 	}
-}
-
-func asError(err error) *backend.Error {
-	var known *backend.Error
-	if errors.As(err, &known) {
-		return known
-	}
-	return &backend.Error{Code: backend.Internal, Message: err.Error()}
 }
 
 // choose returns the remote that the task is to connect to.
@@ -335,7 +326,7 @@ func (e *Engine) Disconnect(ctx context.Context) error {
 		if closed = e.stopForwarding(); closed != nil {
 			e.Log.Info("disconnected")
 		}
-		e.remember(settings.Memory{})
+		e.remember(backend.LastCommand{})
 	}); err != nil || closed == nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/scan"
-	"mycoproxy/backend/settings"
 )
 
 // Config is what an engine is made of.
@@ -28,8 +27,8 @@ type Config struct {
 	Own []netip.AddrPort
 	// Share is whom the listener serves at first; zero: this machine only.
 	Share backend.Share
-	// KeepShare keeps each later change of it; nil: it is forgotten.
-	KeepShare func(backend.Share) error
+	// SaveShare saves each later change of it; nil: it is forgotten.
+	SaveShare func(backend.Share) error
 	// Tray is whether the engine runs in the tray's own process.
 	Tray bool
 
@@ -45,12 +44,11 @@ type Config struct {
 	Warm bool
 	// Probe is whether probing is on from the start.
 	Probe bool
-	// Memory is the last command of the service before this one, to be done
-	// again; zero: none.
-	Memory settings.Memory
-	// Remember keeps each command that changes what Memory is to be; nil: it is
-	// forgotten.
-	Remember func(settings.Memory) error
+	// LastCommand is that of the service before this one, to be restored;
+	// zero: none.
+	LastCommand backend.LastCommand
+	// SaveLastCommand saves each later one; nil: it is forgotten.
+	SaveLastCommand func(backend.LastCommand) error
 
 	// Dial makes all outgoing connections; nil: that of a zero [net.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -68,7 +66,7 @@ type Engine struct {
 	prober   scan.Prober
 	calls    chan func()
 	quit     chan struct{} // closed when the loop takes no more calls
-	saves    chan settings.Memory
+	saves    chan backend.LastCommand
 	tasks    sync.WaitGroup
 	latest   cell
 	counters pipe.Counters
@@ -107,7 +105,7 @@ func New(c Config) *Engine {
 		share:  c.Share,
 		calls:  make(chan func()),
 		quit:   make(chan struct{}),
-		saves:  make(chan settings.Memory, 1),
+		saves:  make(chan backend.LastCommand, 1),
 	}
 	e.table.Set(e.scannable())
 	e.latest.store(e.snapshot())
@@ -259,10 +257,10 @@ func (e *Engine) SetShare(ctx context.Context, share backend.Share) error {
 			e.forwarding.SetShare(share)
 		}
 		e.Log.Info("sharing", "share", share)
-	}); err != nil || e.KeepShare == nil {
+	}); err != nil || e.SaveShare == nil {
 		return err
 	}
-	if err := e.KeepShare(share); err != nil {
+	if err := e.SaveShare(share); err != nil {
 		e.Log.Warn("the change of share was not saved", "error", err)
 		return &backend.Error{Code: backend.StateUnsaved, Message: fmt.Sprintf("Sharing is now %q, but that could not be saved: %v", share, err)}
 	}

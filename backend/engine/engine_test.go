@@ -16,7 +16,6 @@ import (
 	"go.uber.org/goleak"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/settings"
 	"mycoproxy/internal/memnet"
 )
 
@@ -646,14 +645,14 @@ func TestListenerEndsByItself(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	var saved []settings.Memory
-	remember := func(m settings.Memory) error {
+	var saved []backend.LastCommand
+	remember := func(m backend.LastCommand) error {
 		saved = append(saved, m)
 		return nil
 	}
 	inBed(t, 1, func(b *bed, c *Config) {
 		b.net.Serve(addr(1), open)
-		c.Remember = remember
+		c.SaveLastCommand = remember
 	}, func(t *testing.T, b *bed) {
 		b.connect(netip.AddrPort{})
 		synctest.Wait()
@@ -666,7 +665,7 @@ func TestMemory(t *testing.T) {
 		synctest.Wait()
 		b.connect(addr(1))
 	})
-	want := []settings.Memory{{Connected: true}, {Connected: true, Remote: addr(1)}, {}, {}, {Connected: true, Remote: addr(1)}}
+	want := []backend.LastCommand{{Connected: true}, {Connected: true, Remote: addr(1)}, {}, {}, {Connected: true, Remote: addr(1)}}
 	if !slices.Equal(saved, want) {
 		t.Errorf("remembered %+v, want %+v", saved, want)
 	}
@@ -675,7 +674,7 @@ func TestMemory(t *testing.T) {
 func TestMemoryThatCannotBeSaved(t *testing.T) {
 	inBed(t, 0, func(b *bed, c *Config) {
 		b.net.Default = memnet.Silent
-		c.Remember = func(settings.Memory) error { return errors.New("read-only file system") }
+		c.SaveLastCommand = func(backend.LastCommand) error { return errors.New("read-only file system") }
 	}, func(t *testing.T, b *bed) {
 		b.connect(addr(1))
 		s := b.state()
@@ -688,7 +687,7 @@ func TestMemoryThatCannotBeSaved(t *testing.T) {
 func TestConnectsAgainAsBefore(t *testing.T) {
 	inBed(t, 0, func(b *bed, c *Config) {
 		b.net.Default = memnet.Silent
-		c.Memory = settings.Memory{Connected: true, Remote: addr(5)}
+		c.LastCommand = backend.LastCommand{Connected: true, Remote: addr(5)}
 	}, func(t *testing.T, b *bed) {
 		if s := b.state(); s.Phase != backend.Connected || s.Remote.Address != addr(5) || s.Remote.Mode != backend.Explicit {
 			t.Errorf("state is %+v", s)
@@ -696,7 +695,7 @@ func TestConnectsAgainAsBefore(t *testing.T) {
 	})
 	// By a race, although the proxy turns up only minutes after the start.
 	inBed(t, 1, func(b *bed, c *Config) {
-		c.Memory = settings.Memory{Connected: true}
+		c.LastCommand = backend.LastCommand{Connected: true}
 	}, func(t *testing.T, b *bed) {
 		time.Sleep(3 * time.Minute)
 		if s := b.state(); s.Phase != backend.Connecting || s.Error == nil || s.Error.Code != backend.NoValidProxy {
@@ -707,7 +706,7 @@ func TestConnectsAgainAsBefore(t *testing.T) {
 	})
 	// With probing off nothing can turn up, and nothing is under way.
 	inBed(t, 1, func(b *bed, c *Config) {
-		c.Memory, c.Probe = settings.Memory{Connected: true}, false
+		c.LastCommand, c.Probe = backend.LastCommand{Connected: true}, false
 	}, func(t *testing.T, b *bed) {
 		if s := b.state(); s.Phase != backend.Disconnected || s.Error == nil || s.Error.Code != backend.NoValidProxy {
 			t.Errorf("state is %+v", s)
@@ -718,7 +717,7 @@ func TestConnectsAgainAsBefore(t *testing.T) {
 	})
 	// Unless the user says otherwise meanwhile.
 	inBed(t, 1, func(b *bed, c *Config) {
-		c.Memory = settings.Memory{Connected: true}
+		c.LastCommand = backend.LastCommand{Connected: true}
 	}, func(t *testing.T, b *bed) {
 		time.Sleep(10 * time.Second)
 		b.Disconnect(t.Context())
@@ -735,7 +734,7 @@ func TestShareAtRunTime(t *testing.T) {
 	var fail error
 	inBed(t, 1, func(b *bed, c *Config) {
 		b.net.Serve(addr(1), memnet.Answers(0, 5, 0))
-		c.KeepShare = func(s backend.Share) error {
+		c.SaveShare = func(s backend.Share) error {
 			kept = append(kept, s)
 			return fail
 		}

@@ -10,14 +10,14 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// Forget removes what the program itself has written down: the [Memory], the
-// logs, the locks, what is left of the control socket, and the folders that are
+// Forget removes what the program itself has written down: the last
+// command, the logs, the locks, what is left of the control socket, and the folders that are
 // empty then. The settings file stays, since the user wrote it. The caller has
 // the control socket and the tray's lock, so that nobody needs any of it;
 // release gives them back, since Windows removes no file that is in use.
 func Forget(release func()) error {
 	written := remove(
-		filepath.Join(StateFolder(), memoryFile),
+		filepath.Join(StateFolder(), lastCommandFile),
 		strings.TrimSuffix(LogFile(), ".log")+"*.log", // with the tray's, and the older ones
 		filepath.Join(ControlFolder(), "control.sock"),
 	)

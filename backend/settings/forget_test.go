@@ -9,7 +9,7 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// TestForget: on some systems settings, memory and logs share a folder.
+// TestForget: on some systems settings, the last command and logs share a folder.
 func TestForget(t *testing.T) {
 	home := t.TempDir()
 	shared := filepath.Join(home, "shared")
@@ -24,7 +24,7 @@ func TestForget(t *testing.T) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"config.toml", memoryFile, "mycoproxy.log", "mycoproxy-2026-01-02T03-04-05.000.log", "mycoproxy-tray.log", "control.sock", "control.lock", "tray.lock", "config.toml.lock"} {
+	for _, name := range []string{"config.toml", lastCommandFile, "mycoproxy.log", "mycoproxy-2026-01-02T03-04-05.000.log", "mycoproxy-tray.log", "control.sock", "control.lock", "tray.lock", "config.toml.lock"} {
 		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -173,41 +173,41 @@ func FuzzSettings(f *testing.F) {
 	})
 }
 
-func TestMemory(t *testing.T) {
+func TestLastCommand(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "b")
-	if m, err := LoadMemory(folder); err != nil || m != (Memory{}) {
-		t.Errorf("before anything was saved: %+v, %v", m, err)
+	if c, err := LoadLastCommand(folder); err != nil || c != (backend.LastCommand{}) {
+		t.Errorf("before anything was saved: %+v, %v", c, err)
 	}
-	for _, want := range []Memory{{Connected: true}, {Connected: true, Remote: netip.MustParseAddrPort("[407::1]:1080")}, {}} {
-		if err := want.Save(folder); err != nil {
+	for _, want := range []backend.LastCommand{{Connected: true}, {Connected: true, Remote: netip.MustParseAddrPort("[407::1]:1080")}, {}} {
+		if err := SaveLastCommand(folder, want); err != nil {
 			t.Fatal(err)
 		}
-		if m, err := LoadMemory(folder); err != nil || m != want {
-			t.Errorf("%+v comes back as %+v, %v", want, m, err)
+		if c, err := LoadLastCommand(folder); err != nil || c != want {
+			t.Errorf("%+v comes back as %+v, %v", want, c, err)
 		}
 	}
 	entries, _ := os.ReadDir(folder)
 	if len(entries) != 1 {
 		t.Errorf("the folder holds %v", entries)
 	}
-	file := filepath.Join(folder, memoryFile)
+	file := filepath.Join(folder, lastCommandFile)
 	os.WriteFile(file, []byte("{"), 0o600)
-	if m, err := LoadMemory(folder); err == nil || m != (Memory{}) || !strings.Contains(err.Error(), file) {
-		t.Errorf("from junk comes %+v, %v", m, err)
+	if c, err := LoadLastCommand(folder); err == nil || c != (backend.LastCommand{}) || !strings.Contains(err.Error(), file) {
+		t.Errorf("from junk comes %+v, %v", c, err)
 	}
 }
 
 // What cannot be saved whole leaves what was there, and nothing beside it.
-func TestMemoryThatCannotBeSaved(t *testing.T) {
+func TestLastCommandThatCannotBeSaved(t *testing.T) {
 	folder := t.TempDir()
-	if err := (Memory{Connected: true}).Save(folder); err != nil {
+	if err := SaveLastCommand(folder, backend.LastCommand{Connected: true}); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(folder, memoryFile)
-	if err := (Memory{}).Save(file); err == nil { // a file is where the folder should be
+	file := filepath.Join(folder, lastCommandFile)
+	if err := SaveLastCommand(file, backend.LastCommand{}); err == nil { // a file is where the folder should be
 		t.Error("saved where nothing can be")
 	}
-	if m, err := LoadMemory(folder); err != nil || !m.Connected {
-		t.Errorf("what was there became %+v, %v", m, err)
+	if c, err := LoadLastCommand(folder); err != nil || !c.Connected {
+		t.Errorf("what was there became %+v, %v", c, err)
 	}
 }

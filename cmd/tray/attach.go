@@ -65,19 +65,11 @@ func (a *attachment) Watch(ctx context.Context, fn func(backend.State)) error {
 			err = a.find(ctx, nil, fn)
 		}
 		if err != nil && ctx.Err() == nil {
-			fn(backend.State{Error: troubleOf(err)})
+			fn(backend.State{Error: backend.AsError(err)})
 			pause(ctx, troublePause)
 		}
 	}
 	return ctx.Err()
-}
-
-func troubleOf(err error) *backend.Error {
-	var known *backend.Error
-	if errors.As(err, &known) {
-		return known
-	}
-	return &backend.Error{Code: backend.Internal, Message: "The service cannot be followed: " + err.Error()}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -48,11 +48,12 @@ func connect(ctx context.Context, c *cobra.Command, b backend.Backend, args []st
 	if err != nil || state.Listen == nil {
 		return err
 	}
-	if len(state.Listen.Reached) == 0 {
+	at, ok := state.ApplicationAddress()
+	if !ok {
 		fmt.Fprintf(c.ErrOrStderr(), "mycoproxy: the listener on %s cannot be reached over 127.0.0.1 or ::1\n", state.Listen.Address)
 		return nil
 	}
-	fmt.Fprintf(c.OutOrStdout(), "applications: SOCKS5 proxy at %s\n", backend.JoinAddresses(state.Listen.Reached, " or "))
+	fmt.Fprintf(c.OutOrStdout(), "applications: SOCKS5 proxy at %s\n", at)
 	return nil
 }
 

@@ -86,12 +86,11 @@ func (h hinted) Unwrap() error { return h.error }
 
 func exitCode(err error) int {
 	var usage usageError
-	var known *backend.Error
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &known) && exits[known.Code] != 0:
-		return exits[known.Code]
+	case exits[backend.AsError(err).Code] != 0:
+		return exits[backend.AsError(err).Code]
 	default:
 		return exitFailed
 	}
@@ -100,16 +99,13 @@ func exitCode(err error) int {
 func hint(err error) string {
 	var own hinted
 	var usage usageError
-	var known *backend.Error
 	switch {
 	case errors.As(err, &own):
 		return own.hint
 	case errors.As(err, &usage):
 		return "See: mycoproxy --help"
-	case errors.As(err, &known):
-		return hints[known.Code]
 	default:
-		return ""
+		return hints[backend.AsError(err).Code]
 	}
 }
 

@@ -191,14 +191,14 @@ func keep(name string, write func(file string) error) error {
 func newEngine(s settings.Settings, log *slog.Logger, inTray bool) (e *engine.Engine, done func()) {
 	folder := settings.StateFolder()
 	config := engine.Config{
-		Version:  programVersion(),
-		Listen:   s.Listen.AddrPort,
-		Share:    s.Share,
-		Warm:     s.Warm,
-		Probe:    s.Probe,
-		Remember: func(m settings.Memory) error { return m.Save(folder) },
-		KeepShare: func(share backend.Share) error {
-			return keep("share", func(file string) error { return settings.KeepShare(file, share) })
+		Version:         programVersion(),
+		Listen:          s.Listen.AddrPort,
+		Share:           s.Share,
+		Warm:            s.Warm,
+		Probe:           s.Probe,
+		SaveLastCommand: func(c backend.LastCommand) error { return settings.SaveLastCommand(folder, c) },
+		SaveShare: func(share backend.Share) error {
+			return keep("share", func(file string) error { return settings.SaveShare(file, share) })
 		},
 		Tray: inTray,
 		Log:  log,
@@ -218,7 +218,7 @@ func newEngine(s settings.Settings, log *slog.Logger, inTray bool) (e *engine.En
 	}
 	if s.Reconnect {
 		var err error
-		if config.Memory, err = settings.LoadMemory(folder); err != nil {
+		if config.LastCommand, err = settings.LoadLastCommand(folder); err != nil {
 			log.Warn("starting without the last command", "error", err)
 		}
 	}

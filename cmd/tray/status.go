@@ -91,14 +91,12 @@ func connection(s backend.State, rtt bool) string {
 		return s.Phase.String()
 	}
 	how := s.Remote.Mode.String()
-	for _, p := range s.Proxies {
-		if p.Address == s.Remote.Address {
-			if rtt {
-				how += ", " + p.RTT.String()
-			}
-			if p.Verdict == backend.AuthRequired {
-				how += ", needs a password"
-			}
+	if p, ok := s.Proxy(s.Remote.Address); ok {
+		if rtt {
+			how += ", " + p.RTT.String()
+		}
+		if p.Verdict == backend.AuthRequired {
+			how += ", needs a password"
 		}
 	}
 	if !s.Remote.Answering {

@@ -82,7 +82,7 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 		Backend:       a,
 		Notifications: s.Notifications,
 		KeepNotifications: func(on bool) error {
-			return keep("notifications", func(file string) error { return settings.KeepNotifications(file, on) })
+			return keep("notifications", func(file string) error { return settings.SaveNotifications(file, on) })
 		},
 		Login: login,
 		Log:   log,

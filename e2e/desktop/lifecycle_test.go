@@ -150,8 +150,8 @@ func TestServiceComesAndGoes(t *testing.T) {
 	s.untilRow("Connect to the fastest")
 	works()
 	eventually(t, "the command is on disk", 5*time.Second, func() bool {
-		m, err := settings.LoadMemory(filepath.Join(s.folder, "state", "mycoproxy"))
-		return err == nil && m == settings.Memory{}
+		c, err := settings.LoadLastCommand(filepath.Join(s.folder, "state", "mycoproxy"))
+		return err == nil && c == backend.LastCommand{}
 	})
 	service.kill()
 	s.until("the tray does the work", inTray)

@@ -10,7 +10,7 @@ import (
 	"mycoproxy/backend"
 )
 
-func TestKeep(t *testing.T) {
+func TestSave(t *testing.T) {
 	for _, c := range []struct{ name, before, after string }{
 		{"an empty file", "", "share = \"lan\"\n"},
 		{"another value", "probe = false\n  share = \"all\" # everyone\nwarm = false\n", "probe = false\nshare = \"lan\"\nwarm = false\n"},
@@ -21,7 +21,7 @@ func TestKeep(t *testing.T) {
 	} {
 		file := write(t, c.before)
 		before, _ := Load(file, noEnv)
-		if err := KeepShare(file, backend.ShareLAN); err != nil {
+		if err := SaveShare(file, backend.ShareLAN); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if got, _ := os.ReadFile(file); string(got) != c.after {
@@ -35,9 +35,9 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-func TestKeepMakesTheFile(t *testing.T) {
+func TestSaveMakesTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mycoproxy", "config.toml")
-	if err := KeepNotifications(file, false); err != nil {
+	if err := SaveNotifications(file, false); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Load(file, noEnv); err != nil || s.Notifications {
@@ -46,14 +46,14 @@ func TestKeepMakesTheFile(t *testing.T) {
 }
 
 // What cannot be changed for certain is left as it is.
-func TestKeepLeavesWhatItDoesNotUnderstand(t *testing.T) {
+func TestSaveLeavesWhatItDoesNotUnderstand(t *testing.T) {
 	for _, content := range []string{
 		"nonsense = 1\n",                     // not a file that could be loaded
 		"node = \"\"\"\nshare = 1\n\"\"\"\n", // nor this, and its line is not one
 		"\"share\" = \"off\"\n",              // set in another way: it would be set twice
 	} {
 		file := write(t, content)
-		if err := KeepShare(file, backend.ShareLAN); err == nil {
+		if err := SaveShare(file, backend.ShareLAN); err == nil {
 			t.Errorf("%q was changed", content)
 		}
 		if now, _ := os.ReadFile(file); string(now) != content {
@@ -63,12 +63,12 @@ func TestKeepLeavesWhatItDoesNotUnderstand(t *testing.T) {
 }
 
 // Two that write at the same time do not undo each other's work.
-func TestKeepAtTheSameTime(t *testing.T) {
+func TestSaveAtTheSameTime(t *testing.T) {
 	for range 50 {
 		file := write(t, "share = \"lan\"\n")
 		var wg sync.WaitGroup
-		wg.Go(func() { KeepShare(file, backend.ShareOff) })
-		wg.Go(func() { KeepNotifications(file, false) })
+		wg.Go(func() { SaveShare(file, backend.ShareOff) })
+		wg.Go(func() { SaveNotifications(file, false) })
 		wg.Wait()
 		if s, err := Load(file, noEnv); err != nil || s.Share != backend.ShareOff || s.Notifications {
 			t.Fatalf("%+v, %v", s, err)
@@ -76,13 +76,13 @@ func TestKeepAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestKeepFollowsALink(t *testing.T) {
+func TestSaveFollowsALink(t *testing.T) {
 	file := write(t, "probe = false\n")
 	link := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.Symlink(file, link); err != nil {
 		t.Skip("no symbolic links here:", err)
 	}
-	if err := KeepShare(link, backend.ShareAll); err != nil {
+	if err := SaveShare(link, backend.ShareAll); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Load(file, noEnv); err != nil || s.Share != backend.ShareAll || s.Probe {

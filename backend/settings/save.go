@@ -18,20 +18,20 @@ import (
 
 const lockSuffix = ".lock"
 
-// KeepShare writes the setting share to the settings file.
-func KeepShare(file string, share backend.Share) error {
-	return keep(file, "share", fmt.Sprintf("%q", share), func(s *Settings) { s.Share = share })
+// SaveShare writes the setting share to the settings file.
+func SaveShare(file string, share backend.Share) error {
+	return save(file, "share", fmt.Sprintf("%q", share), func(s *Settings) { s.Share = share })
 }
 
-// KeepNotifications writes the setting notifications to the settings file.
-func KeepNotifications(file string, on bool) error {
-	return keep(file, "notifications", fmt.Sprint(on), func(s *Settings) { s.Notifications = on })
+// SaveNotifications writes the setting notifications to the settings file.
+func SaveNotifications(file string, on bool) error {
+	return save(file, "notifications", fmt.Sprint(on), func(s *Settings) { s.Notifications = on })
 }
 
-// keep puts one setting, as TOML, in place of what the file says of it, and
+// save puts one setting, as TOML, in place of what the file says of it, and
 // leaves all else there as it is. The file is written whole or not at all, and
 // only if it then says what set does to what it said before.
-func keep(file, name, value string, set func(*Settings)) error {
+func save(file, name, value string, set func(*Settings)) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
