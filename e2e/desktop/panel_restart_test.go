@@ -25,7 +25,7 @@ func TestPanelRestart(t *testing.T) {
 			d.closeNotification("1-notification")
 
 			for _, row := range []string{"[ ] " + fast.Addr().String(), "Connect to the fastest"} {
-				d.panel.kill()
+				d.killPanel()
 				d.startPanel()
 				d.untilIcon()
 				d.pick("Disconnect")

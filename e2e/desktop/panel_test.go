@@ -46,6 +46,9 @@ func TestPanel(t *testing.T) {
 			d.until("connected to the fastest", connectedTo(fast.Port))
 			d.untilWindow(d.notifier)
 			d.pictureOfMenu("2-connected")
+			if d.isDrawn(1) {
+				t.Error("there is something beside the icon") // such as its title
+			}
 			d.wantForwarding()
 			d.pick("[ ] " + slow.Addr().String())
 			d.until("connected to another", connectedTo(slow.Port))

@@ -41,9 +41,11 @@ func (d *desk) openMenu() (at image.Rectangle, rows []row, height int) {
 			d.t.Logf("the menu is at %v; its rows are %q", at, rows)
 		}
 	}()
-	eventually(d.t, "the menu is open", 10*time.Second, func() bool {
-		if !at.Empty() && time.Since(clicked) > 2*time.Second {
-			d.closeMenu() // it grew while it opened: GTK keeps it as high as it was, with arrows to scroll
+	eventually(d.t, "the menu is open", 20*time.Second, func() bool {
+		if time.Since(clicked) > 3*time.Second {
+			if !at.Empty() {
+				d.closeMenu() // it grew while it opened: GTK keeps it as high as it was, with arrows to scroll
+			} // else the panel has not heard the click: it was busy with a new icon
 			d.clickAt(icon)
 			clicked = time.Now()
 		}

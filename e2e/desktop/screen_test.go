@@ -104,14 +104,26 @@ func needPart(t *testing.T, name, pattern string) string {
 // untilOwned waits until a service is on the session bus.
 func (s *session) untilOwned(name string) {
 	s.t.Helper()
-	eventually(s.t, name+" is there", 15*time.Second, func() (has bool) {
-		err := s.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&has)
-		return err == nil && has
-	})
+	eventually(s.t, name+" is there", 15*time.Second, func() bool { return s.isOwned(name) })
 }
 
-// startPanel starts the panel, again after it was killed, and waits until it is
-// drawn: not of the colour of the screen below.
+func (s *session) isOwned(name string) (has bool) {
+	s.t.Helper()
+	if err := s.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&has); err != nil {
+		s.t.Fatal(err)
+	}
+	return has
+}
+
+// killPanel ends the panel as a crash would, and waits until the bus knows.
+func (d *desk) killPanel() {
+	d.t.Helper()
+	d.panel.kill()
+	eventually(d.t, "the panel is gone", 5*time.Second, func() bool { return !d.isOwned(watcherName) })
+}
+
+// startPanel starts the panel, and waits until it is drawn: not of the colour of
+// the screen below.
 func (d *desk) startPanel() {
 	d.t.Helper()
 	d.panel = d.start("xfce4-panel", "xfce4-panel", "--disable-wm-check")
@@ -227,21 +239,28 @@ func (d *desk) untilNoWindow(class string) {
 	eventually(d.t, "no window of "+class, 15*time.Second, func() bool { return d.window(class, 2).Empty() })
 }
 
-// iconShows reports whether there is an icon in the panel: something that looks
-// otherwise than the rest of it.
-func (d *desk) iconShows() bool {
+// isDrawn reports whether there is something in a square of the panel, of which
+// the icon has the first: more than the edge of a frame around the icon looks
+// otherwise than in the third square, where there is nothing.
+func (d *desk) isDrawn(square int) bool {
 	d.t.Helper()
 	side := d.scale * panelHeight
 	strip := d.picture(image.Rect(0, 0, 3*side, side))
 	differ := 0
 	for y := range side {
 		for x := range side {
-			if strip.At(x, y) != strip.At(x+2*side, y) {
+			if strip.At(square*side+x, y) != strip.At(2*side+x, y) {
 				differ++
 			}
 		}
 	}
 	return differ > 50
+}
+
+// iconShows reports whether there is an icon in the panel.
+func (d *desk) iconShows() bool {
+	d.t.Helper()
+	return d.isDrawn(0)
 }
 
 // untilIcon waits until the panel knows one icon and shows it.
