@@ -28,6 +28,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	runIcon(i.makeRows, func() {
 		var watching sync.WaitGroup
+		watching.Go(func() { c.Notifier.Run(ctx) })
 		watching.Go(func() { host.watch(ctx, c.Notifier, cancel) })
 		err = run(ctx, c, i)
 		cancel()

@@ -30,7 +30,7 @@ type Config struct {
 	// Backend is what the tray shows and controls. While no service answers, its
 	// Watch does not end but has a state whose phase is Offline.
 	Backend backend.Backend
-	// Notifier is told of states, and of clicks that fail.
+	// Notifier is told of states, and of clicks that fail. The tray runs it.
 	Notifier *notify.Notifier
 
 	// Notifications says whether they are on at first.

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/control"
+	"mycoproxy/backend/daemon"
 	"mycoproxy/backend/settings"
 	"mycoproxy/backend/userservice"
 )
-
-const startTimeout = 5 * time.Second // for a service to answer after it was started
 
 func newService() *cobra.Command {
 	group := &cobra.Command{Use: "service", Short: "Start the service at login, for you alone", Args: subcommandOnly, RunE: needSubcommand}
@@ -110,8 +108,8 @@ func (s *userService) uninstall(ctx context.Context, out io.Writer) error {
 	if err := s.Uninstall(ctx); err != nil {
 		return err
 	}
-	err := forget()
-	if errors.Is(err, errSecondTray) || errors.Is(err, control.ErrAlreadyRunning) {
+	err := daemon.Forget()
+	if errors.Is(err, daemon.ErrTrayRunning) || errors.Is(err, control.ErrAlreadyRunning) {
 		_, err := fmt.Fprintln(out, "uninstalled; what is remembered and the log stay, since the tray or a terminal still does the work")
 		return err
 	}
@@ -120,24 +118,6 @@ func (s *userService) uninstall(ctx context.Context, out io.Writer) error {
 	}
 	_, err = fmt.Fprintln(out, "uninstalled")
 	return err
-}
-
-// forget removes what is remembered, unless somebody still needs it.
-func forget() error {
-	leaveTray, err := onlyTray()
-	if err != nil {
-		return err
-	}
-	defer leaveTray()
-	socket, release, err := control.Listen(settings.ControlFolder())
-	if err != nil {
-		return err
-	}
-	return settings.Forget(func() {
-		socket.Close()
-		release()
-		leaveTray()
-	})
 }
 
 func (s *userService) start(ctx context.Context, out io.Writer) error {
@@ -165,42 +145,18 @@ func (s *userService) startAndAwait(ctx context.Context) (backend.State, error) 
 
 // await waits until the registered service answers, it and no other.
 func (s *userService) await(ctx context.Context) (backend.State, error) {
-	limited, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for other := 0; ; {
-		if state, err := s.answer(limited); err == nil {
-			registered, err := s.Status(limited)
-			if err == nil && registered.Running && registered.PID == state.PID {
-				return state, nil
-			}
-			other = state.PID
-		}
-		select {
-		case <-tick.C:
-			continue
-		case <-limited.Done():
-		}
-		switch {
-		case ctx.Err() != nil:
-			return backend.State{}, ctx.Err()
-		case other != 0:
-			return backend.State{}, hinted{fmt.Errorf("the service was started, but another mycoproxy runs already (pid %d)", other),
-				"End that one, then: mycoproxy service start"}
-		default:
-			return backend.State{}, hinted{fmt.Errorf("the service was started, but does not answer within %v", startTimeout),
-				"See why by running it here: mycoproxy serve    Its log is " + settings.LogFile()}
-		}
+	state, err := daemon.Await(ctx, s.client, func(ctx context.Context) (int, error) {
+		registered, err := s.Status(ctx)
+		return registered.PID, err
+	})
+	var other *daemon.OtherError
+	switch {
+	case errors.As(err, &other):
+		err = hinted{err, "End that one, then: mycoproxy service start"}
+	case errors.Is(err, daemon.ErrSilent):
+		err = hinted{err, "See why by running it here: mycoproxy serve    Its log is " + settings.LogFile()}
 	}
-}
-
-// answer is the state, if it comes soon: a service that is about to start or end
-// may take a call and not answer it.
-func (s *userService) answer(ctx context.Context) (backend.State, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	return s.client.State(ctx)
+	return state, err
 }
 
 func tellRunning(out io.Writer, state backend.State) error {

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	stdlog "log"
 	"log/slog"
-	"os"
 
-	"github.com/atotto/clipboard"
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"mycoproxy/assets/icons"
+	"mycoproxy/backend"
 	"mycoproxy/backend/control"
+	"mycoproxy/backend/daemon"
 	"mycoproxy/backend/settings"
 	"mycoproxy/notify"
 	"mycoproxy/tray"
@@ -50,8 +49,8 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 	if err != nil {
 		return err
 	}
-	release, err := onlyTray()
-	if errors.Is(err, errSecondTray) {
+	release, err := daemon.LockTray()
+	if errors.Is(err, daemon.ErrTrayRunning) {
 		desktop.Notify(ctx, secondTray) // for those who did not start it in a terminal
 		fmt.Fprintln(c.OutOrStdout(), "Mycoproxy's tray is already running: look for its icon in the panel.")
 		return nil
@@ -62,7 +61,8 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 	defer release()
 	leaveConsole()
 
-	log := newLog(c.ErrOrStderr(), settings.TrayLogFile(), false)
+	log, closeLog := daemon.NewLog(c.ErrOrStderr(), settings.TrayLogFile(), slog.LevelInfo)
+	defer closeLog()
 	systrayLog := slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(systrayLog.Writer()) // it has no other way to be told where to
@@ -70,19 +70,17 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 	defer client.Close()
 	login := login{newUserService()}
 	defer login.client.Close()
-	a := &attachment{
-		Client:    client,
-		installed: login.starts,
-		serve:     func(ctx context.Context) error { return serveInTray(ctx, log) },
-		log:       log,
-	}
-	defer a.running.Wait()
-	defer cancel()
 	return showTray(ctx, desktop, tray.Config{
-		Backend:       a,
+		Backend: daemon.Attach(daemon.AttachConfig{
+			Service:   client,
+			Installed: login.starts,
+			Serve:     func(ctx context.Context) error { return serveInTray(ctx, log) },
+			Explain:   explain,
+			Log:       log,
+		}),
 		Notifications: s.Notifications,
 		KeepNotifications: func(on bool) error {
-			return keep("notifications", func(file string) error { return settings.SaveNotifications(file, on) })
+			return daemon.SaveSetting("notifications", func(file string) error { return settings.SaveNotifications(file, on) })
 		},
 		Login: login,
 		Log:   log,
@@ -91,21 +89,29 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 
 // showTray shows a tray with what every one has, until ctx is done or the user quits.
 func showTray(ctx context.Context, desktop *notify.Desktop, c tray.Config) error {
-	ctx, cancel := context.WithCancel(ctx)
 	c.Notifier = notify.New(notify.Config{Send: desktop.Notify, Off: !c.Notifications, Log: c.Log})
-	c.Desktop = tray.Desktop{Ask: dialog.Ask, Choose: dialog.Choose, Copy: copyText}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		c.Notifier.Run(ctx)
-	}()
+	c.Desktop = tray.Desktop{Ask: dialog.Ask, Choose: dialog.Choose, Copy: dialog.Copy}
 	err := tray.Run(ctx, c)
-	cancel()
-	<-ended
 	if errors.Is(err, tray.ErrNoDesktop) {
 		return hinted{err, "Without a desktop, run the service: mycoproxy serve"}
 	}
 	return err
+}
+
+// explain says to the user why there is no service.
+func explain(err error) *backend.Error {
+	var failed *daemon.ServeError
+	var known *backend.Error
+	switch {
+	case errors.As(err, &failed):
+		return &backend.Error{Code: backend.NotRunning, Message: "The service cannot run: " + failed.Err.Error()}
+	case errors.Is(err, daemon.ErrStopped):
+		return &backend.Error{Code: backend.NotRunning, Message: "It is installed, but does not run; its log may say why: " + settings.LogFile()}
+	case errors.As(err, &known):
+		return known
+	default:
+		return &backend.Error{Code: backend.Internal, Message: "The service cannot be followed: " + err.Error()}
+	}
 }
 
 // serveInTray does the service's work in this process, until a service wants to.
@@ -119,46 +125,10 @@ func serveInTray(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("open the control socket: %w", err)
 	}
 	defer release()
-	return serve(ctx, socket, s, log, true)
+	return daemon.Serve(ctx, socket, daemon.Config{Version: programVersion(), Settings: s, Tray: true, Log: log})
 }
-
-var errSecondTray = errors.New("another tray is running")
 
 var secondTray = notify.Notification{
 	Title: "Mycoproxy is already running",
 	Body:  "Its icon is in the panel.",
-}
-
-// onlyTray makes sure that this is the only tray of this user, until release is called.
-func onlyTray() (release func(), err error) {
-	if err := os.MkdirAll(settings.ControlFolder(), 0o700); err != nil {
-		return nil, err
-	}
-	lock := flock.New(settings.TrayLock())
-	first, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("find out whether a tray is running: %w", err)
-	}
-	if !first {
-		return nil, errSecondTray
-	}
-	return func() { lock.Unlock() }, nil
-}
-
-// copyText puts text on the clipboard. The program that does so may hang.
-func copyText(ctx context.Context, text string) error {
-	if clipboard.Unsupported {
-		return errors.New("there is no program for the clipboard here: install xclip, xsel or wl-clipboard")
-	}
-	written := make(chan error, 1)
-	go func() { written <- clipboard.WriteAll(text) }()
-	select {
-	case err := <-written:
-		if err != nil {
-			return fmt.Errorf("put %s on the clipboard: %w", text, err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("put %s on the clipboard: %w", text, ctx.Err())
-	}
 }
