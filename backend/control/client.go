@@ -142,7 +142,7 @@ func (c *Client) Watch(ctx context.Context, fn func(backend.State)) error {
 	for lines.Scan() {
 		var s backend.State
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil && lines.Err() == nil {
-			return fmt.Errorf("read a snapshot: %w", err)
+			return &backend.Error{Code: backend.Internal, Message: "The service cannot be followed: read a snapshot: " + err.Error()}
 		} else if err != nil {
 			break // the connection broke within the line
 		}

@@ -184,13 +184,12 @@ var statuses = map[backend.Code]int{
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	known := backend.AsError(err)
-	answer := failure{known.Message, known.Code}
-	status, ok := statuses[answer.Code]
+	e := backend.AsError(err)
+	status, ok := statuses[e.Code]
 	if !ok {
 		status = http.StatusInternalServerError
 	}
-	writeJSON(w, status, answer)
+	writeJSON(w, status, failure{e.Message, e.Code})
 }
 
 // refuse answers a request that is wrong in itself.

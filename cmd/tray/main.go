@@ -86,14 +86,13 @@ func (h hinted) Unwrap() error { return h.error }
 
 func exitCode(err error) int {
 	var usage usageError
-	switch {
-	case errors.As(err, &usage):
+	if errors.As(err, &usage) {
 		return exitUsage
-	case exits[backend.AsError(err).Code] != 0:
-		return exits[backend.AsError(err).Code]
-	default:
-		return exitFailed
 	}
+	if code, ok := exits[backend.AsError(err).Code]; ok {
+		return code
+	}
+	return exitFailed
 }
 
 func hint(err error) string {

@@ -101,16 +101,13 @@ func showTray(ctx context.Context, desktop *notify.Desktop, c tray.Config) error
 // explain says to the user why there is no service.
 func explain(err error) *backend.Error {
 	var failed *daemon.ServeError
-	var known *backend.Error
 	switch {
 	case errors.As(err, &failed):
 		return &backend.Error{Code: backend.NotRunning, Message: "The service cannot run: " + failed.Err.Error()}
 	case errors.Is(err, daemon.ErrStopped):
 		return &backend.Error{Code: backend.NotRunning, Message: "It is installed, but does not run; its log may say why: " + settings.LogFile()}
-	case errors.As(err, &known):
-		return known
 	default:
-		return &backend.Error{Code: backend.Internal, Message: "The service cannot be followed: " + err.Error()}
+		return backend.AsError(err)
 	}
 }
 
