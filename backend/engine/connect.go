@@ -21,8 +21,8 @@ const firstProxyWait = 6 * time.Second
 type connecting struct {
 	want  netip.AddrPort // zero: the fastest
 	avoid netip.AddrPort // not this one; zero: any
-	wait  bool           // for a scan under way to find the first proxy
-	user  bool           // commanded by the user: remember it
+	wait  bool           // wait for a scan under way to find the first proxy
+	user  bool           // the user commanded it, so it is saved
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -31,13 +31,25 @@ type connecting struct {
 	err    error
 }
 
-// forwarding is the bound listener with what the engine knows of it.
+// forwarding is the bound listener and the remote to which it forwards.
 type forwarding struct {
 	*pipe.Forwarder
-	reached []netip.AddrPort
-	isReady bool
-	ready   chan struct{} // closed when the listener serves
-	closed  chan struct{} // closed when, after stopForwarding, no stream is left
+	ready   chan struct{}    // closed when the listener serves
+	reached []netip.AddrPort // set before ready is closed
+	closed  chan struct{}    // closed when, after stopForwarding, no stream is left
+
+	remote   backend.Remote
+	verdict  backend.Verdict // the last one on the remote, which need not be in the table
+	checking *checking       // nil: the remote is not under suspicion
+}
+
+func (f *forwarding) isReady() bool {
+	select {
+	case <-f.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // Connect implements [backend.Backend].
@@ -45,8 +57,8 @@ func (e *Engine) Connect(ctx context.Context, remote netip.AddrPort) (netip.Addr
 	t := &connecting{want: remote, wait: true, user: true}
 	var refused error
 	err := e.do(ctx, func() {
-		if refused = e.refuse(remote); refused == nil {
-			e.recalling = false
+		if refused = e.checkNotOwn(remote); refused == nil {
+			e.restoring = false
 			e.startConnecting(t)
 		}
 	})
@@ -71,13 +83,13 @@ func (e *Engine) giveUp(t *connecting) {
 		return // it is done, or another took its place
 	}
 	e.stopConnecting()
-	if e.forwarding != nil && !e.forwarding.isReady {
+	if e.forwarding != nil && !e.forwarding.isReady() {
 		e.stopForwarding()
 	}
 }
 
-// refuse is the error of connecting to the engine's own listener, or nil.
-func (e *Engine) refuse(remote netip.AddrPort) error {
+// checkNotOwn returns an error if remote is where this service itself listens.
+func (e *Engine) checkNotOwn(remote netip.AddrPort) error {
 	if remote.IsValid() && e.isOwn(remote, backend.LocalAddresses()) {
 		return &backend.Error{Code: backend.OwnListener, Message: fmt.Sprintf("%s is where this service itself listens", remote)}
 	}
@@ -88,7 +100,7 @@ func (e *Engine) refuse(remote netip.AddrPort) error {
 // the addresses of this machine.
 func (e *Engine) isOwn(addr netip.AddrPort, local map[netip.Addr]bool) bool {
 	return pipe.Listens(e.listening(), addr, local) ||
-		slices.ContainsFunc(e.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr, local) })
+		slices.ContainsFunc(e.config.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr, local) })
 }
 
 // listening is the address of the listener, bound or to be bound.
@@ -96,7 +108,7 @@ func (e *Engine) listening() netip.AddrPort {
 	if e.forwarding != nil {
 		return e.forwarding.Addr()
 	}
-	return e.Listen
+	return e.config.Listen
 }
 
 // startConnecting starts the task in place of another that may be under way.
@@ -143,7 +155,7 @@ func (e *Engine) connect(t *connecting) (netip.AddrPort, error) {
 	if err == nil {
 		err = e.listenFor(t, addr)
 	}
-	if stepErr := e.step(t, func() { e.settle(t, addr, err) }); stepErr != nil {
+	if stepErr := e.step(t, func() { e.finish(t, addr, err) }); stepErr != nil {
 		return netip.AddrPort{}, stepErr
 	}
 	if err != nil {
@@ -152,20 +164,20 @@ func (e *Engine) connect(t *connecting) (netip.AddrPort, error) {
 	return addr, nil
 }
 
-// settle ends the task with its outcome.
-func (e *Engine) settle(t *connecting, addr netip.AddrPort, err error) {
+// finish ends the task with its outcome.
+func (e *Engine) finish(t *connecting, addr netip.AddrPort, err error) {
 	e.connecting = nil
 	if err == nil {
-		e.lastError, e.recalling = nil, false
+		e.lastError, e.restoring = nil, false
 		if t.user {
-			e.remember(backend.LastCommand{Connected: true, Remote: t.want})
+			e.saveCommand(backend.LastCommand{Connected: true, Remote: t.want})
 		}
 		return
 	}
-	e.Log.Info("connecting failed", "remote", remoteName(t.want), "error", err)
-	if e.remote == nil {
+	e.log.Info("connecting failed", "remote", remoteName(t.want), "error", err)
+	if e.forwarding == nil {
 		e.lastError = backend.AsError(err)
-		e.recalling = e.recalling && e.lastError.Code == backend.NoValidProxy
+		e.restoring = e.restoring && e.lastError.Code == backend.NoValidProxy
 	}
 }
 
@@ -218,7 +230,7 @@ func (e *Engine) listenFor(t *connecting, addr netip.AddrPort) error {
 		return err
 	}
 	if bindErr != nil {
-		return pipe.Explain(e.Listen, bindErr) // takes its time, so not on the loop
+		return pipe.Explain(e.config.Listen, bindErr) // takes its time, so not on the loop
 	}
 	select {
 	case <-f.ready:
@@ -237,41 +249,42 @@ func (t *connecting) mode() backend.Mode {
 
 // setRemote switches to addr. If it is the remote already, its streams go on.
 func (e *Engine) setRemote(addr netip.AddrPort, mode backend.Mode) {
-	if e.remote != nil && e.remote.Address == addr {
-		e.remote.Mode = mode
+	f := e.forwarding
+	if f.remote.Address == addr {
+		f.remote.Mode = mode
 		return
 	}
-	e.stopChecking()
+	f.stopChecking()
 	e.fails.Store(0)
-	e.remote = &backend.Remote{Address: addr, Mode: mode, Since: now(), Answering: true}
-	e.verdict = e.table.Verdict(addr)
-	e.forwarding.Switch(addr)
-	e.Log.Info("forwarding", "remote", addr, "mode", mode)
+	f.remote = backend.Remote{Address: addr, Mode: mode, Since: now(), Answering: true}
+	f.verdict = e.table.Verdict(addr)
+	f.Switch(addr)
+	e.log.Info("forwarding", "remote", addr, "mode", mode)
 	if mode == backend.Explicit {
-		e.check() // it was not probed before
+		e.check() // it need not have been probed before
 	}
 }
 
 // startForwarding binds the listener and serves it in a task.
 func (e *Engine) startForwarding() error {
-	l, err := e.Bind(e.Listen)
+	l, err := e.config.Bind(e.config.Listen)
 	if err != nil {
 		return err
 	}
 	f := &forwarding{
 		Forwarder: pipe.NewForwarder(l, pipe.Options{
 			Share:    e.share,
-			Dial:     e.Dial,
+			Dial:     e.config.Dial,
 			Dialled:  e.dialled,
 			Opening:  pipe.Opening{Sent: scan.Greeting, Answer: scan.Accepted},
 			Counters: &e.counters,
-			Log:      e.Log,
+			Log:      e.log,
 		}),
 		ready:  make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	if bound := f.Addr(); bound.Addr() != e.Listen.Addr() {
-		e.Log.Warn("IPv6 is switched off on this machine, listening on IPv4 alone", "address", bound)
+	if bound := f.Addr(); bound.Addr() != e.config.Listen.Addr() {
+		e.log.Warn("IPv6 is switched off on this machine, listening on IPv4 alone", "address", bound)
 	}
 	e.forwarding = f
 	e.tasks.Go(func() { e.serve(f) })
@@ -282,9 +295,9 @@ func (e *Engine) startForwarding() error {
 func (e *Engine) serve(f *forwarding) {
 	reached := f.Reach()
 	e.do(e.ctx, func() {
-		f.reached, f.isReady = reached, true
+		f.reached = reached
 		close(f.ready)
-		e.Log.Info("listening", "address", f.Addr(), "reached", reached)
+		e.log.Info("listening", "address", f.Addr(), "reached", reached)
 	})
 	err := f.Serve()
 	if errors.Is(err, net.ErrClosed) {
@@ -292,7 +305,7 @@ func (e *Engine) serve(f *forwarding) {
 	}
 	e.do(e.ctx, func() {
 		if e.forwarding == f {
-			e.Log.Error("the listener ended by itself", "error", err)
+			e.log.Error("the listener ended by itself", "error", err)
 			e.stopConnecting()
 			e.stopForwarding()
 			e.lastError = &backend.Error{Code: backend.ListenerLost, Message: fmt.Sprintf("The listener on %s ended: %v", f.Addr(), err)}
@@ -307,8 +320,8 @@ func (e *Engine) stopForwarding() <-chan struct{} {
 	if f == nil {
 		return nil
 	}
-	e.stopChecking()
-	e.remote, e.forwarding = nil, nil
+	f.stopChecking()
+	e.forwarding = nil
 	f.Close()
 	e.tasks.Go(func() {
 		f.Wait()
@@ -321,12 +334,12 @@ func (e *Engine) stopForwarding() <-chan struct{} {
 func (e *Engine) Disconnect(ctx context.Context) error {
 	var closed <-chan struct{}
 	if err := e.do(ctx, func() {
-		e.recalling, e.lastError = false, nil
+		e.restoring, e.lastError = false, nil
 		e.stopConnecting()
 		if closed = e.stopForwarding(); closed != nil {
-			e.Log.Info("disconnected")
+			e.log.Info("disconnected")
 		}
-		e.remember(backend.LastCommand{})
+		e.saveCommand(backend.LastCommand{})
 	}); err != nil || closed == nil {
 		return err
 	}

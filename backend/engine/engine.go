@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +18,9 @@ import (
 	"mycoproxy/backend/scan"
 )
 
-// Config is what an engine is made of.
+// Config is what an engine is made of. [New] copies it.
 type Config struct {
+	// Version is shown to clients.
 	Version string
 
 	// Listen is the address to bind when connected.
@@ -62,16 +64,17 @@ type Config struct {
 // Engine is a [backend.Backend] that does the work itself. Make it with [New];
 // its methods wait until [Engine.Run] runs.
 type Engine struct {
-	Config
+	config   Config // never changed
+	log      *slog.Logger
 	prober   scan.Prober
 	calls    chan func()
-	quit     chan struct{} // closed when the loop takes no more calls
-	saves    chan backend.LastCommand
+	quit     chan struct{}            // closed when the loop takes no more calls
+	saves    chan backend.LastCommand // the newest one that is still to be saved
 	tasks    sync.WaitGroup
 	latest   cell
 	counters pipe.Counters
 	fails    atomic.Int32 // dials of the remote that failed in a row
-	sharing  sync.Mutex   // held while a change of share is made and kept
+	sharing  sync.Mutex   // held while a change of share is made and saved
 
 	// The fields below belong to the loop.
 
@@ -82,11 +85,8 @@ type Engine struct {
 	nodeError  string
 	probing    *probing    // nil: probing is off
 	connecting *connecting // nil: no connect is under way
-	recalling  bool        // the last service was connected by a race, and this one still is to be
-	remote     *backend.Remote
-	verdict    backend.Verdict // the last one on the remote
-	forwarding *forwarding     // nil exactly if remote is
-	checking   *checking       // nil: the remote is not under suspicion
+	restoring  bool        // the last service was connected by a race, and this one has not been since
+	forwarding *forwarding // nil: there is no listener and no remote
 	lastError  *backend.Error
 	saveError  *backend.Error
 }
@@ -99,8 +99,10 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Own, c.Peers = slices.Clone(c.Own), slices.Clone(c.Peers)
 	e := &Engine{
-		Config: c,
+		config: c,
+		log:    c.Log,
 		prober: scan.Prober{Dial: c.Dial},
 		share:  c.Share,
 		calls:  make(chan func()),
@@ -118,11 +120,11 @@ func (e *Engine) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.ctx = ctx
-	e.tasks.Go(e.saveMemories)
-	if e.Probe {
+	e.tasks.Go(e.saveCommands)
+	if e.config.Probe {
 		e.startProbing()
 	}
-	e.recall()
+	e.restore()
 	e.publish()
 	for ctx.Err() == nil {
 		select {
@@ -133,7 +135,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	close(e.quit)
 	close(e.saves)
-	e.probing, e.connecting, e.recalling = nil, nil, false
+	e.probing, e.connecting, e.restoring = nil, nil, false
 	e.stopForwarding()
 	e.tasks.Wait()
 	e.publish()
@@ -145,7 +147,7 @@ var errStopped = &backend.Error{Code: backend.NotRunning, Message: "The service 
 func (e *Engine) do(ctx context.Context, f func()) error {
 	ran := make(chan struct{})
 	select {
-	case e.calls <- func() { defer close(ran); f(); e.publish() }:
+	case e.calls <- func() { defer close(ran); f(); e.reconcile(); e.publish() }:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-e.quit:
@@ -155,23 +157,30 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 	return nil
 }
 
-// publish makes the state of now the latest, if it is another.
-func (e *Engine) publish() {
-	if e.forwarding != nil {
-		e.forwarding.KeepSpares(e.spares())
+// reconcile has the forwarder keep the spare connections that fit what is known
+// of the remote now.
+func (e *Engine) reconcile() {
+	if f := e.forwarding; f != nil {
+		f.KeepSpares(e.spares(f))
 	}
+}
+
+// publish shows the watchers the present state, if it differs from the one
+// before.
+func (e *Engine) publish() {
 	s := e.snapshot()
 	if old, _ := e.latest.load(); !reflect.DeepEqual(old, s) {
 		e.latest.store(s)
 	}
 }
 
-// snapshot is what the loop's fields come to, without the streams' counts.
+// snapshot returns the present state, made of the loop's fields, without the
+// streams' counts.
 func (e *Engine) snapshot() backend.State {
 	s := backend.State{
-		Version: e.Version,
+		Version: e.config.Version,
 		PID:     os.Getpid(),
-		Tray:    e.Tray,
+		Tray:    e.config.Tray,
 		Phase:   e.phase(),
 		Share:   e.share,
 		Probing: backend.Probing{Peers: e.table.Len()},
@@ -181,27 +190,27 @@ func (e *Engine) snapshot() backend.State {
 	if s.Error == nil {
 		s.Error = e.saveError
 	}
-	if e.remote != nil {
-		remote := *e.remote
+	if f := e.forwarding; f != nil {
+		remote := f.remote
 		s.Remote = &remote
-	}
-	if f := e.forwarding; f != nil && f.isReady {
-		s.Listen = &backend.Listener{Address: f.Addr(), Reached: f.reached, Share: e.share}
+		if f.isReady() {
+			s.Listen = &backend.Listener{Address: f.Addr(), Reached: f.reached, Share: e.share}
+		}
 	}
 	if p := e.probing; p != nil {
 		s.Probing.On, s.Probing.Scanning, s.Probing.Last, s.Probing.Next = true, p.scanning, p.last, p.next
 	}
-	if e.Node != "" {
-		s.Node = &backend.Node{Address: e.Node, Error: e.nodeError}
+	if e.config.Node != "" {
+		s.Node = &backend.Node{Address: e.config.Node, Error: e.nodeError}
 	}
 	return s
 }
 
 func (e *Engine) phase() backend.Phase {
 	switch {
-	case e.forwarding != nil && e.forwarding.isReady:
+	case e.forwarding != nil && e.forwarding.isReady():
 		return backend.Connected
-	case e.forwarding != nil, e.connecting != nil, e.recalling && e.probing != nil:
+	case e.forwarding != nil, e.connecting != nil, e.restoring && e.probing != nil:
 		return backend.Connecting
 	default:
 		return backend.Disconnected
@@ -215,7 +224,8 @@ func (e *Engine) State(context.Context) (backend.State, error) {
 	return s, nil
 }
 
-// countGap is how often a watcher hears of streams alone.
+// countGap is how often a watcher is told of a change in the streams' counts
+// alone.
 const countGap = time.Second
 
 // Watch implements [backend.Backend].
@@ -249,19 +259,19 @@ func (e *Engine) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
 
 // SetShare implements [backend.Backend].
 func (e *Engine) SetShare(ctx context.Context, share backend.Share) error {
-	e.sharing.Lock() // what is kept must be the last change
+	e.sharing.Lock() // what is saved must be the last change
 	defer e.sharing.Unlock()
 	if err := e.do(ctx, func() {
 		e.share = share
 		if e.forwarding != nil {
 			e.forwarding.SetShare(share)
 		}
-		e.Log.Info("sharing", "share", share)
-	}); err != nil || e.SaveShare == nil {
+		e.log.Info("sharing", "share", share)
+	}); err != nil || e.config.SaveShare == nil {
 		return err
 	}
-	if err := e.SaveShare(share); err != nil {
-		e.Log.Warn("the change of share was not saved", "error", err)
+	if err := e.config.SaveShare(share); err != nil {
+		e.log.Warn("the change of share was not saved", "error", err)
 		return &backend.Error{Code: backend.StateUnsaved, Message: fmt.Sprintf("Sharing is now %q, but that could not be saved: %v", share, err)}
 	}
 	return nil

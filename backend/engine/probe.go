@@ -46,7 +46,7 @@ func (e *Engine) StopProbe(ctx context.Context) error {
 		if p = e.probing; p != nil {
 			p.cancel()
 			e.probing = nil
-			e.Log.Info("probing stopped")
+			e.log.Info("probing stopped")
 		}
 	}); err != nil || p == nil {
 		return err
@@ -67,7 +67,7 @@ func (e *Engine) startProbing() {
 	p := &probing{cancel: cancel, done: make(chan struct{}), now: make(chan struct{}, 1)}
 	e.probing = p
 	p.begin()
-	e.Log.Info("probing started")
+	e.log.Info("probing started")
 	e.tasks.Go(func() {
 		defer close(p.done)
 		e.probe(ctx, p)
@@ -82,20 +82,20 @@ func (p *probing) begin() {
 
 // probe is the task itself.
 func (e *Engine) probe(ctx context.Context, p *probing) {
-	gap := scan.Brisk
+	gap := scan.ForegroundGap
 	for ctx.Err() == nil {
 		due := time.Now().Add(scan.Interval)
 		e.do(ctx, p.begin)
 		if !e.scan(ctx, p, gap) {
-			gap = scan.Brisk
+			gap = scan.ForegroundGap
 			continue
 		}
 		e.do(ctx, func() { p.scanning = false })
 		select {
 		case <-time.After(time.Until(due)):
-			gap = scan.Calm
+			gap = scan.BackgroundGap
 		case <-p.now:
-			gap = scan.Brisk
+			gap = scan.ForegroundGap
 		case <-ctx.Done():
 		}
 	}
@@ -111,12 +111,12 @@ func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
 	done := make(chan struct{})
 	e.tasks.Go(func() {
 		defer close(in)
-		if e.Routes == nil {
+		if e.config.Routes == nil {
 			return
 		}
-		addrs, err := e.Routes(ctx)
+		addrs, err := e.config.Routes(ctx)
 		if ctx.Err() == nil {
-			e.do(ctx, func() { in <- e.learn(addrs, err) })
+			e.do(ctx, func() { in <- e.setRoutes(addrs, err) })
 		}
 	})
 	go func() {
@@ -138,29 +138,33 @@ func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
 	}
 }
 
-// targets are the known peers in the order of a scan: the remote comes first,
-// a peer or not.
-func (e *Engine) targets() []netip.AddrPort {
-	order := e.table.Order()
-	if e.remote == nil {
-		return order
-	}
-	isRemote := func(a netip.AddrPort) bool { return a == e.remote.Address }
-	return slices.Insert(slices.DeleteFunc(order, isRemote), 0, e.remote.Address)
+// isRemote reports whether addr is the address of the remote.
+func (e *Engine) isRemote(addr netip.AddrPort) bool {
+	return e.forwarding != nil && e.forwarding.remote.Address == addr
 }
 
-// learn takes the node's answer, and returns the peers that are new.
-func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
-	trouble := ""
-	if err != nil {
-		trouble = err.Error()
+// targets returns the known peers in the order of a scan. The remote comes
+// first, even if it is no peer.
+func (e *Engine) targets() []netip.AddrPort {
+	order := e.table.Order()
+	if e.forwarding == nil {
+		return order
 	}
-	if trouble != e.nodeError {
-		e.nodeError = trouble
-		if trouble != "" {
-			e.Log.Warn(trouble)
+	return slices.Insert(slices.DeleteFunc(order, e.isRemote), 0, e.forwarding.remote.Address)
+}
+
+// setRoutes takes the node's answer, and returns the peers that are new.
+func (e *Engine) setRoutes(addrs []netip.Addr, err error) []netip.AddrPort {
+	message := ""
+	if err != nil {
+		message = err.Error()
+	}
+	if message != e.nodeError {
+		e.nodeError = message
+		if message != "" {
+			e.log.Warn(message)
 		} else {
-			e.Log.Info("the node answers", "routes", len(addrs))
+			e.log.Info("the node answers", "routes", len(addrs))
 		}
 	}
 	if addrs == nil {
@@ -170,17 +174,18 @@ func (e *Engine) learn(addrs []netip.Addr, err error) []netip.AddrPort {
 	for i, a := range addrs {
 		e.routes[i] = netip.AddrPortFrom(a, backend.DefaultPort)
 	}
-	known := e.remote != nil && e.table.Has(e.remote.Address)
+	wasPeer := e.forwarding != nil && e.table.Has(e.forwarding.remote.Address)
 	fresh := e.table.Set(e.scannable())
-	if known && !e.table.Has(e.remote.Address) {
-		e.check() // its route is gone, so it probably is, too
+	if wasPeer && !e.table.Has(e.forwarding.remote.Address) {
+		e.check() // without a route it is probably gone itself
 	}
 	return fresh
 }
 
-// scannable are the user's peers, without our own listeners, and the routes'.
+// scannable returns the addresses to scan: the user's peers, without this
+// service's own listeners, then those of the routes.
 func (e *Engine) scannable() []netip.AddrPort {
 	local := backend.LocalAddresses() // read once: there may be thousands of peers
 	own := func(a netip.AddrPort) bool { return e.isOwn(a, local) }
-	return append(slices.DeleteFunc(slices.Clone(e.Config.Peers), own), e.routes...)
+	return append(slices.DeleteFunc(slices.Clone(e.config.Peers), own), e.routes...)
 }

@@ -15,19 +15,16 @@ func TestSparesOfEachRemote(t *testing.T) {
 		backend.Unknown:      pipe.DialledSpares,
 		backend.NotListening: pipe.NoSpares,
 	} {
-		e := New(Config{Warm: true})
-		e.verdict = verdict
-		if got := e.spares(); got != want {
+		e, f := New(Config{Warm: true}), &forwarding{verdict: verdict}
+		if got := e.spares(f); got != want {
 			t.Errorf("a remote that is %v: %v, want %v", verdict, got, want)
 		}
-		e.checking = &checking{}
-		if got := e.spares(); got != pipe.NoSpares {
-			t.Errorf("a remote under suspicion, last %v: %v", verdict, got)
-		}
-		cold := New(Config{})
-		cold.verdict = verdict
-		if got := cold.spares(); got != pipe.NoSpares {
+		if got := New(Config{}).spares(f); got != pipe.NoSpares {
 			t.Errorf("not warm, a remote that is %v: %v", verdict, got)
+		}
+		f.checking = &checking{}
+		if got := e.spares(f); got != pipe.NoSpares {
+			t.Errorf("a remote under suspicion, last %v: %v", verdict, got)
 		}
 	}
 }

@@ -11,21 +11,21 @@ import (
 // suspectAfter is how many dials in a row must fail before the remote is checked.
 const suspectAfter = 3
 
-// checking is the task that asks a suspect again.
+// checking is the task that finds out whether a remote under suspicion answers.
 type checking struct{ cancel context.CancelFunc }
 
-// dialled hears of each dial of the remote, on the stream's goroutine.
+// dialled is called after each dial of the remote, on the stream's goroutine.
 func (e *Engine) dialled(remote netip.AddrPort, err error) {
-	var suspicious bool
+	var wantCheck bool
 	if err != nil {
-		suspicious = e.fails.Add(1) == suspectAfter
+		wantCheck = e.fails.Add(1) == suspectAfter
 	} else {
-		suspicious = e.fails.Swap(0) >= suspectAfter // perhaps it is back
+		wantCheck = e.fails.Swap(0) >= suspectAfter // it may be back
 	}
-	if suspicious {
+	if wantCheck {
 		e.tasks.Go(func() {
 			e.do(e.ctx, func() {
-				if e.remote != nil && e.remote.Address == remote {
+				if e.isRemote(remote) {
 					e.check()
 				}
 			})
@@ -33,73 +33,76 @@ func (e *Engine) dialled(remote netip.AddrPort, err error) {
 	}
 }
 
-// alive reports whether the verdict is that of a remote that does its work.
-func alive(mode backend.Mode) func(backend.Verdict) bool {
+// isAlive returns which verdicts are those of a remote that can be used. Whoever
+// names a remote that needs a password is taken to know it.
+func isAlive(mode backend.Mode) func(backend.Verdict) bool {
 	return func(v backend.Verdict) bool {
 		return v == backend.Valid || mode == backend.Explicit && v == backend.AuthRequired
 	}
 }
 
-// spares are the spare connections to keep: none while the remote is under
-// suspicion or does not listen.
-func (e *Engine) spares() pipe.Spares {
+// spares returns which spare connections to keep: none while the remote is
+// under suspicion or does not listen.
+func (e *Engine) spares(f *forwarding) pipe.Spares {
 	switch {
-	case !e.Warm, e.checking != nil, e.verdict == backend.NotListening:
+	case !e.config.Warm, f.checking != nil, f.verdict == backend.NotListening:
 		return pipe.NoSpares
-	case e.verdict == backend.Valid:
+	case f.verdict == backend.Valid:
 		return pipe.GreetedSpares
 	default:
 		return pipe.DialledSpares
 	}
 }
 
-// check starts the task that finds out whether the remote answers, unless one
-// is under way.
+// check starts the task that finds out whether the remote answers, unless it is
+// under way.
 func (e *Engine) check() {
-	if e.checking != nil {
+	f := e.forwarding
+	if f.checking != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	t := &checking{cancel}
-	e.checking = t
-	remote := *e.remote
+	f.checking = t
+	remote := f.remote
 	e.tasks.Go(func() {
 		defer cancel()
-		r := e.prober.Confirm(ctx, remote.Address, alive(remote.Mode))
+		r := e.prober.Confirm(ctx, remote.Address, isAlive(remote.Mode))
 		e.do(e.ctx, func() {
-			if e.checking == t {
-				e.checking = nil
+			if f.checking == t {
+				f.checking = nil
 				e.table.Record(r)
-				e.judge(r.Verdict)
+				e.setVerdict(r.Verdict)
 			}
 		})
 	})
 }
 
-func (e *Engine) stopChecking() {
-	if e.checking != nil {
-		e.checking.cancel()
-		e.checking = nil
+func (f *forwarding) stopChecking() {
+	if f.checking != nil {
+		f.checking.cancel()
+		f.checking = nil
 	}
 }
 
-// judge takes a confirmed verdict on the remote.
-func (e *Engine) judge(v backend.Verdict) {
+// setVerdict takes a verdict on the remote that needs no further check.
+func (e *Engine) setVerdict(v backend.Verdict) {
+	f := e.forwarding
 	e.fails.Store(0)
 	if v == backend.Unknown {
 		return
 	}
-	e.verdict = v
-	answering := alive(e.remote.Mode)(v)
+	f.verdict = v
+	answering := isAlive(f.remote.Mode)(v)
 	if !answering {
 		e.fails.Store(suspectAfter) // so that the first dial that succeeds has it checked
 	}
-	if answering != e.remote.Answering {
-		e.remote.Answering = answering
+	if answering != f.remote.Answering {
+		f.remote.Answering = answering
 		if answering {
-			e.Log.Info("the remote answers again", "remote", e.remote.Address)
+			e.log.Info("the remote answers again", "remote", f.remote.Address)
 		} else {
-			e.Log.Warn("the remote does not answer", "remote", e.remote.Address, "verdict", v)
+			e.log.Warn("the remote does not answer", "remote", f.remote.Address, "verdict", v)
 		}
 	}
 	if !answering {
@@ -107,28 +110,30 @@ func (e *Engine) judge(v backend.Verdict) {
 	}
 }
 
-// replace looks for another remote in place of one that does not answer, if
-// the user left the choice to us.
+// replace looks for another remote in place of one that does not answer, unless
+// the user named it.
 func (e *Engine) replace() {
-	if e.remote.Mode == backend.Auto && e.connecting == nil && len(e.table.Valid()) > 0 {
-		e.startConnecting(&connecting{avoid: e.remote.Address})
+	remote := e.forwarding.remote
+	if remote.Mode == backend.Auto && e.connecting == nil && len(e.table.Valid()) > 0 {
+		e.startConnecting(&connecting{avoid: remote.Address})
 	}
 }
 
 // probed takes what a scan found at one peer.
 func (e *Engine) probed(address netip.AddrPort, v backend.Verdict) {
+	f := e.forwarding
 	switch {
 	case v == backend.Unknown:
-	case e.remote != nil && e.remote.Address == address:
-		if alive(e.remote.Mode)(v) || !e.remote.Answering {
-			e.judge(v)
+	case e.isRemote(address):
+		if isAlive(f.remote.Mode)(v) || !f.remote.Answering {
+			e.setVerdict(v)
 		} else {
 			e.check() // one failure is no proof
 		}
 	case v != backend.Valid:
-	case e.remote != nil && !e.remote.Answering:
+	case f != nil && !f.remote.Answering:
 		e.replace()
-	case e.recalling && e.connecting == nil:
+	case e.restoring && e.connecting == nil:
 		e.startConnecting(&connecting{})
 	}
 }

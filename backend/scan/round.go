@@ -10,10 +10,10 @@ const (
 	// Interval is the time from the start of one scan to the start of the next.
 	Interval = 60 * time.Second
 
-	// Brisk and Calm are the longest gaps between the starts of two probes: of
-	// a scan that somebody waits for, and of one in the background.
-	Brisk = 5 * time.Millisecond
-	Calm  = 250 * time.Millisecond
+	// ForegroundGap and BackgroundGap are the longest times between the starts
+	// of two probes: in a scan that somebody waits for, and in any other.
+	ForegroundGap = 5 * time.Millisecond
+	BackgroundGap = 250 * time.Millisecond
 
 	startWindow = 50 * time.Second // all probes of a round have started by then
 	lateness    = 100 * time.Millisecond

@@ -198,7 +198,7 @@ func TestRoundOfSilentPeers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := &memnet.Network{Default: memnet.Silent}
 			start := time.Now()
-			results := round(t, n, Brisk, addrs(c.peers)...)
+			results := round(t, n, ForegroundGap, addrs(c.peers)...)
 			_, most := n.Open()
 			if len(results) != c.peers || most > c.most || time.Since(start) >= Interval {
 				t.Errorf("%d silent peers: %d results in %v, at most %d at once; want at most %d, within %v",
@@ -215,9 +215,9 @@ func TestRoundIsSpreadAndInOrder(t *testing.T) {
 		lastFrom time.Duration // the last probe starts no sooner
 		lastTo   time.Duration // and no later
 	}{
-		{100, Brisk, 490 * time.Millisecond, 500 * time.Millisecond},
-		{100, Calm, 24 * time.Second, 25 * time.Second},
-		{5000, Calm, 49 * time.Second, 50 * time.Second},
+		{100, ForegroundGap, 490 * time.Millisecond, 500 * time.Millisecond},
+		{100, BackgroundGap, 24 * time.Second, 25 * time.Second},
+		{5000, BackgroundGap, 49 * time.Second, 50 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n := &memnet.Network{Default: memnet.Answers(0, 5, 0)}
@@ -249,8 +249,8 @@ func TestRoundTakesMoreWhileItRuns(t *testing.T) {
 		}()
 		p := Prober{Dial: n.Dial}
 		count := 0
-		p.Round(t.Context(), in, Brisk, func(Result) { count++ })
-		if dials := n.Dials(); count != 5 || dials[4].At.Sub(dials[3].At) != Brisk {
+		p.Round(t.Context(), in, ForegroundGap, func(Result) { count++ })
+		if dials := n.Dials(); count != 5 || dials[4].At.Sub(dials[3].At) != ForegroundGap {
 			t.Errorf("%d results of %v", count, dials)
 		}
 	})
@@ -265,7 +265,7 @@ func TestRoundStops(t *testing.T) {
 		in <- addrs(1000)
 		p := Prober{Dial: n.Dial}
 		start := time.Now()
-		p.Round(ctx, in, Brisk, func(r Result) { t.Errorf("reported %+v", r) })
+		p.Round(ctx, in, ForegroundGap, func(r Result) { t.Errorf("reported %+v", r) })
 		if time.Since(start) != time.Second {
 			t.Errorf("stopped after %v", time.Since(start))
 		}
