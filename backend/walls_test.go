@@ -22,7 +22,7 @@ var walls = map[string][]string{
 	"mycoproxy/backend/scan":        {"mycoproxy/backend"},
 	"mycoproxy/backend/engine":      {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe"},
 	"mycoproxy/backend/control":     {"mycoproxy/backend"},
-	"mycoproxy/backend/userservice": {},
+	"mycoproxy/backend/userservice": {"mycoproxy/backend/settings"},
 	"mycoproxy/backend/daemon": {"mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine",
 		"mycoproxy/backend/mycelium", "mycoproxy/backend/pipe", "mycoproxy/backend/settings"},
 	"mycoproxy/notify":      {"mycoproxy/backend"},

@@ -10,8 +10,8 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// Forget removes what the program itself has written down: the last
-// command, the logs, the locks, what is left of the control socket, and the folders that are
+// Forget removes what the program itself has written down: the last command, the
+// logs, the locks, what is left of the control socket, and the folders that are
 // empty then. The settings file stays, since the user wrote it. The caller has
 // the control socket and the tray's lock, so that nobody needs any of it;
 // release gives them back, since Windows removes no file that is in use.
@@ -23,12 +23,20 @@ func Forget(release func()) error {
 	)
 	release()
 	locks := remove(filepath.Join(ControlFolder(), "control.lock"), TrayLock(), ConfigFile()+lockSuffix)
-	for _, folder := range []string{StateFolder(), ControlFolder()} {
-		for strings.HasPrefix(folder, xdg.Home+string(filepath.Separator)) && os.Remove(folder) == nil {
-			folder = filepath.Dir(folder)
-		}
-	}
+	RemoveEmpty(StateFolder())
+	RemoveEmpty(ControlFolder())
 	return errors.Join(written, locks)
+}
+
+// RemoveEmpty removes the folder, and those above it in the user's home, as long
+// as they are empty or not there.
+func RemoveEmpty(folder string) {
+	for strings.HasPrefix(folder, xdg.Home+string(filepath.Separator)) {
+		if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		folder = filepath.Dir(folder)
+	}
 }
 
 // remove removes the files that match the patterns.

@@ -11,8 +11,9 @@ func entry(program string) string {
 	return fmt.Sprintf(autostart, valueEscape.Replace(program), valueEscape.Replace(`"`+quoted+`" tray`))
 }
 
-// execQuote is for what stands between double quotes in Exec. A value is
-// unescaped as a string first, and as a command line then.
+// execQuote escapes what stands between double quotes in the value of Exec, and
+// valueEscape any value. A desktop takes the escapes of a value away first, and
+// those of a command line then.
 var (
 	execQuote   = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`, `%`, `%%`)
 	valueEscape = strings.NewReplacer(`\`, `\\`, "\t", `\t`)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/natefinch/atomic"
+
+	"mycoproxy/backend/settings"
 )
 
 func entryFile() string {
@@ -29,12 +31,12 @@ func removeEntry() error {
 	if err := os.Remove(entryFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	removeEmpty(filepath.Dir(entryFile()))
+	settings.RemoveEmpty(filepath.Dir(entryFile()))
 	return nil
 }
 
-// entryEnabled reports whether there is an entry that desktops heed; their
-// settings turn it off by a line in it.
+// entryEnabled reports whether there is an entry and it is not turned off, which
+// the settings of a desktop do by a line in it.
 func entryEnabled() bool {
 	text, err := os.ReadFile(entryFile())
 	if err != nil {
@@ -47,16 +49,4 @@ func entryEnabled() bool {
 		}
 	}
 	return true
-}
-
-// removeEmpty removes the folder, and those above it in the user's home, as long
-// as they are empty.
-func removeEmpty(folder string) {
-	home, err := os.UserHomeDir()
-	for err == nil && strings.HasPrefix(folder, home+string(filepath.Separator)) {
-		if err = os.Remove(folder); errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		folder = filepath.Dir(folder)
-	}
 }

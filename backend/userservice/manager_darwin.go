@@ -17,7 +17,7 @@ import (
 type agent struct {
 	label   string
 	command string // of the program
-	again   bool   // start it again after a crash
+	restart bool   // it is started again after a crash
 }
 
 var (
@@ -57,7 +57,7 @@ func (m Manager) start(context.Context) error {
 	if now, err := s.Status(); err == nil && now == service.StatusRunning {
 		return nil
 	}
-	s.Stop() // it may be loaded without running, and is not loaded twice
+	s.Stop() // launchd may have loaded it although it does not run, and loads none twice
 	if err := s.Start(); err != nil {
 		return fmt.Errorf("load the launch agent: %w", err)
 	}
@@ -99,7 +99,8 @@ func (m Manager) status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-// install registers the agent, and leaves it alone if it is registered so already.
+// install registers the agent, and does nothing if it is registered with this
+// program already.
 func (a agent) install(program string) error {
 	if now, err := a.program(); err == nil && now == program {
 		return nil
@@ -117,8 +118,8 @@ func (a agent) install(program string) error {
 	return nil
 }
 
-// remove removes the agent's file, if there is one, and ends the service. The
-// tray stays as it is: it may be what calls this.
+// remove removes the agent's file, if there is one. It ends the service, but not
+// the tray, which may be the caller.
 func (a agent) remove() error {
 	s, err := a.service("")
 	switch {
@@ -136,7 +137,7 @@ func (a agent) remove() error {
 
 func (a agent) service(program string) (service.Service, error) {
 	config := trayAgent
-	if a.again {
+	if a.restart {
 		config = serviceAgent
 	}
 	return service.New(nil, &service.Config{
@@ -151,7 +152,7 @@ func (a agent) service(program string) (service.Service, error) {
 	})
 }
 
-// The library names the files so.
+// file and log are the paths that the library gives to the agent's files.
 func (a agent) file() string {
 	return filepath.Join(xdg.Home, "Library", "LaunchAgents", a.label+".plist")
 }
@@ -214,7 +215,8 @@ const (
 	<integer>1</integer>
 ` + agentTail
 
-	// The tray is for a session with a desktop, and stays away when it was quit.
+	// The tray is for a session with a desktop, and is not started again when the
+	// user has quit it.
 	trayAgent = agentHead + `	<key>LimitLoadToSessionType</key>
 	<string>Aqua</string>
 	<key>ProcessType</key>

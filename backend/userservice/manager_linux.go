@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/kardianos/service"
+
+	"mycoproxy/backend/settings"
 )
 
 func (m Manager) install(ctx context.Context, program string) error {
@@ -39,7 +41,7 @@ func (m Manager) install(ctx context.Context, program string) error {
 		return m.start(ctx)
 	}
 	if err == nil {
-		// The library replaces no unit. A running service goes on without one.
+		// The library replaces no unit. A service that runs goes on without its unit.
 		if err := removeUnit(file); err != nil {
 			return err
 		}
@@ -52,7 +54,7 @@ func (m Manager) install(ctx context.Context, program string) error {
 		os.Remove(file)
 		return fmt.Errorf("register the unit %s: %w", file, err)
 	}
-	if u.active { // as the old unit says
+	if u.active { // it runs as the old unit says
 		if err := s.Stop(); err != nil {
 			return fmt.Errorf("stop the unit: %w", err)
 		}
@@ -71,7 +73,7 @@ func (m Manager) uninstall(ctx context.Context) error {
 	u, err := showUnit(ctx)
 	_, missing := os.Lstat(file)
 	if errors.Is(err, ErrNoManager) && errors.Is(missing, fs.ErrNotExist) {
-		return nil // nothing was registered, and nothing can run
+		return nil // nothing is registered, and without a manager nothing runs
 	}
 	if err != nil {
 		return err
@@ -79,18 +81,18 @@ func (m Manager) uninstall(ctx context.Context) error {
 	if err := m.stop(ctx); err != nil {
 		return err
 	}
-	if u.load != unitMasked && (missing == nil || u.enabled) { // the mask is the user's own
+	if u.load != unitMasked && (missing == nil || u.enabled) { // a mask is the user's own, and stays
 		if err := removeUnit(file); err != nil {
 			return err
 		}
 	}
-	systemctl(ctx, "reset-failed", unitName) // else the manager remembers one that crashed
-	removeEmpty(filepath.Join(filepath.Dir(file), "default.target.wants"))
+	systemctl(ctx, "reset-failed", unitName) // else the manager goes on listing a unit that crashed
+	settings.RemoveEmpty(filepath.Join(filepath.Dir(file), "default.target.wants"))
 	return nil
 }
 
-// removeUnit disables the unit and removes its file, if it is the user's own
-// and not that of a package.
+// removeUnit disables the unit and removes the user's own file of it; a package's
+// file stays.
 func removeUnit(file string) error {
 	s, err := newService("")
 	if err != nil {
@@ -120,7 +122,7 @@ func (m Manager) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	systemctl(ctx, "reset-failed", unitName) // else one that crashed too often is not started
+	systemctl(ctx, "reset-failed", unitName) // else a unit that crashed too often is not started
 	if err := s.Start(); err != nil {
 		return fmt.Errorf("start the unit: %w", err)
 	}
@@ -165,10 +167,11 @@ func (m Manager) status(ctx context.Context) (Status, error) {
 	return s, unknown
 }
 
-// newService is the library's view of our unit. It renders templates of its
-// own, and ours is no template: it goes through as the description. Whether
-// there is systemd we have seen for ourselves; the library looks at the first
-// process, which in a container may be any.
+// newService returns the library's service for our unit. The library makes a
+// unit from a template, so it is given one that consists of the description
+// alone, and our unit as the description. It is not asked whether there is
+// systemd, as service.New would do: it looks at process 1, which in a container
+// may be any program, and we have asked systemctl.
 func newService(unit string) (service.Service, error) {
 	for _, system := range service.AvailableSystems() {
 		if system.String() == "linux-systemd" {
@@ -182,7 +185,7 @@ func newService(unit string) (service.Service, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// unitFile is where the library puts the unit.
+// unitFile is the path at which the library puts the unit.
 func unitFile() (string, error) {
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".config", "systemd", "user", unitName), err

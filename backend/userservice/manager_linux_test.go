@@ -11,9 +11,9 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// fakeSystemctl stands for a user manager: it answers "show" with the file
-// "answer", fails with the file "failure" if there is one, and writes down what else
-// it was asked for.
+// fakeSystemctl is a systemctl with a user manager behind it. It prints the file
+// "answer" when asked to show a unit, and writes down what else it is asked for.
+// If there is a file "failure", it prints that and fails.
 const fakeSystemctl = `#!/bin/sh
 cd "$FAKE" || exit 1
 if [ -e failure ]; then cat failure >&2; exit 1; fi
@@ -23,7 +23,7 @@ case "$*" in
 esac
 `
 
-// machine is a home and a fake user manager.
+// machine has a home folder and a fake user manager.
 type machine struct {
 	t                   *testing.T
 	home, fake, program string
@@ -49,7 +49,7 @@ func newMachine(t *testing.T) machine {
 	return m
 }
 
-// says sets what the user manager tells of the unit.
+// says sets what the user manager tells about the unit.
 func (m machine) says(answer string) { m.write("answer", answer) }
 
 func (m machine) write(name, text string) {
@@ -70,7 +70,7 @@ func (m machine) asked() (list []string) {
 	return list
 }
 
-// files are those of the home, folders too.
+// files are the files and folders in the home.
 func (m machine) files() (list []string) {
 	filepath.WalkDir(m.home, func(path string, _ os.DirEntry, _ error) error {
 		if path != m.home {

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// The values under the Run key, and where Windows keeps which of them the user
-// has turned off: the first byte of a value of the same name is odd then.
+// Under the Run key there is a value for the service and one for the tray. Under
+// approvedKey Windows keeps which of them the user has turned off: then the first
+// byte of the value of the same name is odd.
 const (
 	runKey       = `Software\Microsoft\Windows\CurrentVersion\Run`
 	approvedKey  = `Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run`
@@ -53,8 +54,8 @@ func (m Manager) uninstall(ctx context.Context) error {
 	return m.stop(ctx)
 }
 
-// start starts the service without a console, so that it outlives this one and
-// hears none of its Ctrl-C.
+// start starts the service without a console, so that it outlives the console of
+// the caller and is not ended by a Ctrl-C there.
 func (m Manager) start(ctx context.Context) error {
 	program, err := registered(serviceValue)
 	if err != nil {

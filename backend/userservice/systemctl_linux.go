@@ -12,7 +12,7 @@ import (
 
 const unitName = "mycoproxy.service"
 
-// The states of loading that are no failure.
+// The values of LoadState that are no failure.
 const (
 	unitLoaded = "loaded"
 	unitMasked = "masked"
@@ -25,7 +25,7 @@ type loadedUnit struct {
 	load      string // systemd's LoadState
 	enabled   bool   // starts at login
 	active    bool   // runs, or is about to start or stop
-	condition bool   // that on the program was met at the last start
+	condition bool   // the program was there at the last start, as the unit demands
 	pid       int    // 0: it does not run
 	program   string
 }
@@ -57,7 +57,7 @@ func showUnit(ctx context.Context) (u loadedUnit, err error) {
 	return u, nil
 }
 
-// systemctl asks the user manager for something.
+// systemctl asks the user manager for something, and returns what it printed.
 func systemctl(ctx context.Context, args ...string) (string, error) {
 	findRuntimeFolder()
 	out, err := exec.CommandContext(ctx, "systemctl", append([]string{"--user"}, args...)...).Output()

@@ -47,7 +47,7 @@ func TestProgram(t *testing.T) {
 	}
 	link := filepath.Join(t.TempDir(), "mycoproxy")
 	if err := os.Symlink(self, link); err != nil {
-		t.Skipf("needs links: %v", err)
+		t.Skipf("no symbolic links here: %v", err)
 	}
 	args := os.Args
 	t.Cleanup(func() { os.Args = args })

@@ -16,9 +16,9 @@ func Unit(program string) string {
 	return fmt.Sprintf(unit, description, program, program)
 }
 
-// The condition makes a login without the program, whose package was removed
-// for all users, no failure. The limits of restarts are for a service that
-// cannot run, for a mistake in its settings maybe.
+// With the condition, a login is no failure after the program was removed by the
+// package manager, which does not know every user's units. The limits of restarts
+// are for a service that fails at each start.
 const unit = `[Unit]
 Description=%s
 ConditionFileIsExecutable=%s

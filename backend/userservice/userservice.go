@@ -114,8 +114,9 @@ func notRoot() error {
 	return nil
 }
 
-// program is the path to register. A link, such as a package or the user may
-// have put into the PATH, is not resolved: it goes on pointing to the newest.
+// program is the path to register. A symbolic link is not resolved: one in the
+// PATH goes on pointing to the program after an upgrade, when the file that it
+// points to now may be gone.
 func (m Manager) program() (string, error) {
 	path := m.Program
 	if path == "" {

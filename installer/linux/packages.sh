@@ -15,7 +15,7 @@ tree() {
 		install -Dm644 "assets/icons/app/$size.png" "$to/share/icons/hicolor/${size}x$size/apps/org.mycoproxy.Mycoproxy.png"
 	done
 	install -Dm644 assets/icons/app.svg "$to/share/icons/hicolor/scalable/apps/org.mycoproxy.Mycoproxy.svg"
-	# What the program says about itself, said by one that runs here.
+	# The program prints these itself; one for another processor could not run here.
 	tree "$native"
 	mkdir -p "$to/share/bash-completion/completions" "$to/share/zsh/site-functions" "$to/share/fish/vendor_completions.d"
 	"$work/$native/bin/mycoproxy" completion bash >"$to/share/bash-completion/completions/mycoproxy"
@@ -51,7 +51,7 @@ make_deb() {
 	printf 'mycoproxy (%s-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
 		"$packaged" "$MAINTAINER" "$(date -Rd "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$doc/changelog.Debian.gz"
 	install -Dm644 installer/linux/lintian-overrides "$root/usr/share/lintian/overrides/mycoproxy"
-	settle "$root"
+	set_times "$root"
 
 	mkdir "$root/DEBIAN"
 	(cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
@@ -61,7 +61,7 @@ make_deb() {
 	# shellcheck disable=SC2016
 	script 'if [ "$1" = remove ]; then leave_users; fi' >"$root/DEBIAN/prerm"
 	chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
-	settle "$root"
+	set_times "$root"
 	dpkg-deb --root-owner-group -Zxz --build "$root" "$out/mycoproxy_$packaged-1_$1.deb"
 }
 
@@ -71,7 +71,7 @@ make_rpm() {
 	installed "$1" "$root"
 	install -Dm644 LICENSE "$work/LICENSES.txt" -t "$root/usr/share/licenses/mycoproxy"
 	install -m644 CHANGELOG.md "$root/usr/share/doc/mycoproxy/"
-	settle "$root"
+	set_times "$root"
 	# shellcheck disable=SC2016
 	script 'if [ "$1" -ge 2 ]; then restart_service; fi' >"$work/post"
 	# shellcheck disable=SC2016
@@ -86,6 +86,6 @@ make_tar() {
 	tree "$1"
 	cp -r "$work/$1" "$work/$name"
 	cp LICENSE "$work/LICENSES.txt" CHANGELOG.md README.md "$work/$name/share/doc/mycoproxy/"
-	settle "$work/$name"
+	set_times "$work/$name"
 	tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner -c "$name" | gzip -9n >"$out/$name.tar.gz"
 }

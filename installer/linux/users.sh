@@ -1,7 +1,7 @@
 
 # for_users runs a command as each user who is logged in, or whose services run
-# without a login, in his own session. What comes of it never stops the package
-# manager.
+# without a login, in his own session. That the command fails never stops the
+# package manager.
 for_users() {
 	for bus in /run/user/*/bus; do
 		[ -S "$bus" ] || continue
@@ -18,15 +18,15 @@ for_users() {
 	done
 }
 
-# restart_service makes the services that run use the binary that is there now.
+# restart_service restarts the services that run, with the new binary.
 restart_service() {
 	command -v systemctl >/dev/null || return 0
 	for_users systemctl --user --quiet daemon-reload
 	for_users systemctl --user --quiet try-restart mycoproxy.service
 }
 
-# leave_users takes the service and the tray away from the users, and ends what
-# still runs.
+# leave_users removes the service and the tray from what the users start at
+# login, and ends what still runs.
 leave_users() {
 	for_users /usr/bin/mycoproxy service uninstall
 	running=$(programs)
@@ -41,8 +41,8 @@ leave_users() {
 	done
 }
 
-# programs prints the pids of what runs of this program, also of a version before
-# this one, but not what runs in a container or in another root folder.
+# programs prints the pids of the processes of this program, those of an older
+# version included, but not those in a container or in another root folder.
 programs() {
 	for process in /proc/[0-9]*; do
 		case $(readlink "$process/exe") in

@@ -38,9 +38,9 @@ VIAddVersionKey LegalCopyright "Copyright the Mycoproxy developers, Apache-2.0"
 Var ServiceRan
 Var TrayRan
 
-; Windows keeps the file of a program that runs from being replaced, so what runs
-; ends first: the service and then the tray are asked to, and ended if they do not.
-; ServiceRan and TrayRan tell (0: yes) what had been running.
+; Windows does not let the file of a running program be replaced, so what runs is
+; ended first: the service and then the tray are asked to end, and killed if they do not.
+; ServiceRan and TrayRan tell whether each was running (0: yes).
 !macro EndProgram un
 ; AwaitEnd waits until nothing runs, or $1 tenths of a second; $2 is 0 if nothing does.
 Function ${un}AwaitEnd
@@ -116,7 +116,7 @@ SectionEnd
 
 Section Uninstall
   Call un.EndProgram
-  nsExec::Exec '"$INSTDIR\mycoproxy.exe" service uninstall' ; with nobody who holds its files
+  nsExec::Exec '"$INSTDIR\mycoproxy.exe" service uninstall' ; nothing holds its files any more
   Pop $0
   Delete "$SMPROGRAMS\Mycoproxy.lnk"
   Delete "$INSTDIR\mycoproxy.exe"

@@ -12,7 +12,7 @@ make_windows() {
 	cp LICENSE "$folder/LICENSE.txt"
 	cp "$work/LICENSES.txt" "$folder/"
 	cp assets/icons/app.ico "$work/"
-	settle "$folder"
+	set_times "$folder"
 	makensis -V2 -WX -DFOLDER="$folder" -DICON="$work/app.ico" -DVERSION="$packaged" -DNUMBERS="$numbers.0" \
 		-DOUT="$out/$name-setup.exe" installer/windows/mycoproxy.nsi
 	rm -f "$out/$name.zip"
