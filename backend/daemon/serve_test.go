@@ -89,6 +89,63 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// A tray that does the work itself follows the service that takes over from it.
+func TestAttachmentToASocket(t *testing.T) {
+	s := home(t)
+	client := control.NewClient(settings.ControlFolder())
+	defer client.Close()
+	a := Attach(AttachConfig{
+		Service:   client,
+		Installed: func(context.Context) (bool, error) { return false, nil },
+		Serve: func(ctx context.Context) error {
+			socket, release, err := control.Listen(settings.ControlFolder())
+			if err != nil {
+				return err
+			}
+			defer release()
+			return Serve(ctx, socket, Config{Version: "tray", Settings: s, Tray: true, Log: discard})
+		},
+		Explain: explain,
+		Log:     discard,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	versions, watched := make(chan string), make(chan error)
+	go func() {
+		watched <- a.Watch(ctx, func(s backend.State) {
+			if s.Error != nil {
+				t.Errorf("the tray sees: %v", s.Error)
+			}
+			select {
+			case versions <- s.Version:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	until := func(want string) {
+		for <-versions != want {
+		}
+	}
+	until("tray")
+	served := make(chan error)
+	go func() {
+		socket, release, err := TakeOver(ctx, settings.ControlFolder())
+		if err == nil {
+			defer release()
+			err = Serve(ctx, socket, Config{Version: "service", Settings: s, Log: discard})
+		}
+		served <- err
+	}()
+	until("service")
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
+	if err := <-watched; err != context.Canceled {
+		t.Errorf("Watch ended with %v", err)
+	}
+}
+
 // A service whose API cannot be opened ends, and lets go of the socket.
 func TestServeWithoutItsAPI(t *testing.T) {
 	s := home(t)

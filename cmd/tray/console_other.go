@@ -2,8 +2,9 @@
 
 package main
 
-// attachConsole does nothing: here a program has the terminal that it was started in.
+// attachConsole does nothing: other systems than Windows connect a program to the
+// terminal that it was started in.
 func attachConsole() {}
 
-// leaveConsole does nothing: the terminal's shell waits for its programs.
+// leaveConsole does nothing: here the shell decides what becomes of its programs.
 func leaveConsole() {}

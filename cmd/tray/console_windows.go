@@ -12,29 +12,29 @@ var (
 	freeConsoleProc   = kernel32.NewProc("FreeConsole")
 )
 
-// stream is one of the three standard ones.
-type stream struct {
+// standardFile is standard input, standard output or standard error.
+type standardFile struct {
 	id     uint32
-	device string // what it is in a terminal
-	file   **os.File
-	handle windows.Handle // as the program was started
+	device string         // its name in a console
+	file   **os.File      // the variable of package os
+	handle windows.Handle // what the program was started with
 }
 
-// attachConsole connects the program to the terminal that it was started in, if
+// attachConsole connects the program to the console that it was started in, if
 // there is one. As a program for the desktop it has none by itself, so that no
-// black window opens with the tray. What is redirected stays so; where all of it
-// is, as with the service, there is nothing to show in the terminal, and the
-// program does not end with it.
+// black window opens with the tray. What is redirected stays redirected. If all
+// three files are, as with the service, the program shows nothing in the console,
+// and so it is not attached and goes on when the console is closed.
 func attachConsole() {
-	streams := []stream{
+	files := []standardFile{
 		{windows.STD_INPUT_HANDLE, "CONIN$", &os.Stdin, 0},
 		{windows.STD_OUTPUT_HANDLE, "CONOUT$", &os.Stdout, 0},
 		{windows.STD_ERROR_HANDLE, "CONOUT$", &os.Stderr, 0},
 	}
 	allRedirected := true
-	for i := range streams {
-		streams[i].handle, _ = windows.GetStdHandle(streams[i].id)
-		allRedirected = allRedirected && isOpen(streams[i].handle)
+	for i := range files {
+		files[i].handle, _ = windows.GetStdHandle(files[i].id)
+		allRedirected = allRedirected && isOpen(files[i].handle)
 	}
 	if allRedirected {
 		return
@@ -43,22 +43,22 @@ func attachConsole() {
 	if ok, _, _ := attachConsoleProc.Call(ofParent); ok == 0 {
 		return
 	}
-	for _, s := range streams {
-		s.connect()
+	for _, f := range files {
+		f.connect()
 	}
 }
 
-// connect gives the stream the terminal, unless it is redirected. To have
-// attached the console may have replaced the handle even then.
-func (s stream) connect() {
-	if !isOpen(s.handle) {
-		f, err := os.OpenFile(s.device, os.O_RDWR, 0)
+// connect opens the console in place of the file, unless that is redirected. The
+// handle is set in both cases: attaching the console may have replaced it.
+func (f standardFile) connect() {
+	if !isOpen(f.handle) {
+		console, err := os.OpenFile(f.device, os.O_RDWR, 0)
 		if err != nil {
 			return
 		}
-		*s.file, s.handle = f, windows.Handle(f.Fd())
+		*f.file, f.handle = console, windows.Handle(console.Fd())
 	}
-	windows.SetStdHandle(s.id, s.handle)
+	windows.SetStdHandle(f.id, f.handle)
 }
 
 func isOpen(h windows.Handle) bool {

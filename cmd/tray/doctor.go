@@ -46,7 +46,8 @@ func newDoctor() *cobra.Command {
 	return c
 }
 
-// subject is this machine, this user and what the service says.
+// subject is what the doctor examines: this machine, this user and what the
+// service says.
 func subject(ctx context.Context) doctor.Subject {
 	s := doctor.Subject{
 		Version:     programVersion(),
@@ -76,7 +77,8 @@ func installed(ctx context.Context) (doctor.Installation, error) {
 	return doctor.Installation{Installed: status.Installed, Enabled: status.Enabled, Program: status.Program}, err
 }
 
-// writeResults prints a line a check, and the cure on the next where there is one.
+// writeResults prints a line for each check, and the cure, if there is one, on the
+// line below.
 func writeResults(out io.Writer, results []doctor.Result) error {
 	words := map[doctor.Outcome]string{doctor.OK: "ok", doctor.Note: "note", doctor.Bad: "BAD", doctor.Skipped: "skip"}
 	paints := map[doctor.Outcome]*color.Color{

@@ -46,8 +46,8 @@ func newList() *cobra.Command {
 	return c
 }
 
-// writeTable aligns the columns first and colours the lines then, since the
-// colours' escapes would count as width.
+// writeTable aligns the columns first and colours the lines afterwards, since the
+// escape sequences of the colours would count as width.
 func writeTable(out io.Writer, list []backend.Proxy, now time.Time) error {
 	var aligned strings.Builder
 	t := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)

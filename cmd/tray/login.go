@@ -7,8 +7,8 @@ import (
 	"mycoproxy/backend/userservice"
 )
 
-// login is the registered service as the tray needs it. What is remembered
-// stays when it is uninstalled: the tray goes on with it.
+// login is the [tray.Login] of the registered service. Its Uninstall is that of
+// the manager, which leaves what the service remembers: the tray still needs it.
 type login struct{ *userService }
 
 // Status implements [tray.Login].
@@ -20,8 +20,7 @@ func (l login) Status(ctx context.Context) (atLogin, hasService bool, err error)
 	return s.Installed && s.Enabled && s.TrayAtLogin, s.Installed, err
 }
 
-// starts reports whether the system starts a service, so that it is to be
-// waited for.
+// starts reports whether the system starts a service by itself.
 func (l login) starts(ctx context.Context) (bool, error) {
 	s, err := l.Manager.Status(ctx)
 	return err == nil && s.Installed && s.Enabled, err

@@ -20,7 +20,7 @@ import (
 	"mycoproxy/backend"
 )
 
-// version is set by the linker; else that of the module is used.
+// version is set by the linker's -X; if it is empty, the module's version counts.
 var version = ""
 
 func main() {
@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return exitFailed // by the user's own Ctrl-C: nothing to explain
+		return exitFailed // the user pressed Ctrl-C, so there is nothing to explain
 	}
 	fmt.Fprintf(stderr, "mycoproxy: %v\n", err)
 	if h := hint(err); h != "" {
@@ -76,7 +76,7 @@ var hints = map[backend.Code]string{
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
-// hinted is an error with a hint of its own.
+// hinted is an error with a hint of its own, in place of that for its code.
 type hinted struct {
 	error
 	hint string
@@ -108,7 +108,7 @@ func hint(err error) string {
 	}
 }
 
-// programVersion is the version for people and for the API.
+// programVersion is the version as people and the API are told.
 func programVersion() string {
 	if version != "" {
 		return version

@@ -14,7 +14,7 @@ import (
 )
 
 func newRoot() *cobra.Command {
-	cobra.MousetrapHelpText = "" // started from a desktop it is no mistake
+	cobra.MousetrapHelpText = "" // else cobra refuses to be started from Windows' desktop
 	root := &cobra.Command{
 		Use:   "mycoproxy",
 		Short: "Find SOCKS5 proxies on the Mycelium overlay and browse through one",

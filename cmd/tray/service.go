@@ -46,7 +46,7 @@ func newService() *cobra.Command {
 	return group
 }
 
-// newServiceUnit is for those who make packages.
+// newServiceUnit prints the unit for those who make packages.
 func newServiceUnit() *cobra.Command {
 	program := "/usr/bin/mycoproxy"
 	c := &cobra.Command{
@@ -63,8 +63,9 @@ func newServiceUnit() *cobra.Command {
 	return c
 }
 
-// userService is the registered service, and the one that answers, which may be
-// another: "mycoproxy serve" in a terminal, or the tray.
+// userService has the manager of the registered service, and a client of the
+// service that answers. That may be another one: "mycoproxy serve" in a terminal,
+// or the tray.
 type userService struct {
 	userservice.Manager
 	client *control.Client
@@ -78,7 +79,7 @@ func newUserService() *userService {
 			if state, _ := client.State(ctx); !state.Tray {
 				return state.PID
 			}
-			return 0 // that one leaves the work to the service
+			return 0 // a tray is not the registered service, and leaves the work to it
 		},
 	}}
 }
@@ -171,12 +172,12 @@ func otherVersion() string {
 	return fmt.Sprintf("this is version %s; to run the service with it: mycoproxy service install", programVersion())
 }
 
-// serviceStatus is what "service status" tells, as JSON too.
+// serviceStatus is what "service status" prints.
 type serviceStatus struct {
 	userservice.Status
-	Version     string `json:"version,omitempty"`   // of the service that runs
-	OtherPID    int    `json:"other_pid,omitempty"` // of what does the work in its place
-	ThisVersion string `json:"this_version"`        // of the program that tells this
+	Version     string `json:"version,omitempty"`   // of the registered service, if that answers
+	OtherPID    int    `json:"other_pid,omitempty"` // of what answers in its place
+	ThisVersion string `json:"this_version"`        // of this program
 }
 
 func newServiceStatus() *cobra.Command {
@@ -258,7 +259,7 @@ func (s serviceStatus) text() string {
 	return text
 }
 
-// cures are the hints for what can be in the way.
+// cures are the hints for the errors of [userservice.Manager].
 var cures = map[error]string{
 	userservice.ErrRoot:         "Run it as yourself, without sudo",
 	userservice.ErrNoManager:    "The tray does without the service: mycoproxy tray    So does a terminal: mycoproxy serve",

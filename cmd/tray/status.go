@@ -41,7 +41,7 @@ func newStatus() *cobra.Command {
 	return c
 }
 
-// watchStatus prints a line at each change that the line tells of.
+// watchStatus prints a line now, and again at each change that the line shows.
 func watchStatus(ctx context.Context, b backend.Backend, out io.Writer, asJSON bool) error {
 	last := ""
 	err := b.Watch(ctx, func(s backend.State) {
@@ -53,12 +53,12 @@ func watchStatus(ctx context.Context, b backend.Backend, out io.Writer, asJSON b
 		}
 	})
 	if ctx.Err() != nil {
-		return nil // that is how it is meant to end
+		return nil // the user ends a watch with Ctrl-C
 	}
 	return err
 }
 
-// writeJSON is for programs, but not unreadable to people.
+// writeJSON writes JSON for programs, indented so that people can read it, too.
 func writeJSON(out io.Writer, value any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
@@ -85,7 +85,8 @@ func statusLine(s backend.State) string {
 	return strings.Join(parts, "; ")
 }
 
-// connection tells of phase and remote, with its round-trip time or without.
+// connection is the phase and the remote in words, with the remote's round-trip
+// time if rtt is set.
 func connection(s backend.State, rtt bool) string {
 	if s.Remote == nil {
 		return s.Phase.String()

@@ -43,8 +43,7 @@ func runTray(c *cobra.Command, _ []string) error {
 }
 
 func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
-	ctx, cancel := context.WithCancel(c.Context())
-	defer cancel()
+	ctx := c.Context()
 	s, err := loadSettings()
 	if err != nil {
 		return err
@@ -65,7 +64,7 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 	defer closeLog()
 	systrayLog := slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	stdlog.SetFlags(0)
-	stdlog.SetOutput(systrayLog.Writer()) // it has no other way to be told where to
+	stdlog.SetOutput(systrayLog.Writer()) // systray logs to the standard logger alone
 	client := control.NewClient(settings.ControlFolder())
 	defer client.Close()
 	login := login{newUserService()}
@@ -87,7 +86,8 @@ func runTrayOn(c *cobra.Command, desktop *notify.Desktop) error {
 	})
 }
 
-// showTray shows a tray with what every one has, until ctx is done or the user quits.
+// showTray adds the desktop to the configuration and shows the tray, until ctx is
+// done or the user quits.
 func showTray(ctx context.Context, desktop *notify.Desktop, c tray.Config) error {
 	c.Notifier = notify.New(notify.Config{Send: desktop.Notify, Off: !c.Notifications, Log: c.Log})
 	c.Desktop = tray.Desktop{Ask: dialog.Ask, Choose: dialog.Choose, Copy: dialog.Copy}
@@ -111,9 +111,10 @@ func explain(err error) *backend.Error {
 	}
 }
 
-// serveInTray does the service's work in this process, until a service wants to.
+// serveInTray does the service's work in this process, until a service that
+// starts wants to do it.
 func serveInTray(ctx context.Context, log *slog.Logger) error {
-	s, err := loadSettings() // they may have changed since the last time
+	s, err := loadSettings() // again, since they may have changed meanwhile
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,7 @@ func serveInTray(ctx context.Context, log *slog.Logger) error {
 	return daemon.Serve(ctx, socket, daemon.Config{Version: programVersion(), Settings: s, Tray: true, Log: log})
 }
 
+// secondTray tells somebody who starts a tray beside the one that runs.
 var secondTray = notify.Notification{
 	Title: "Mycoproxy is already running",
 	Body:  "Its icon is in the panel.",
