@@ -244,8 +244,8 @@ func TestLog(t *testing.T) {
 	}
 	stderr.Reset()
 	log, done = NewLog(&stderr, filepath.Join(file, "in a file"), slog.LevelInfo)
-	defer done()
 	log.Info("something")
+	done()
 	if got := stderr.String(); !strings.Contains(got, "standard error alone") || !strings.Contains(got, "something") {
 		t.Errorf("without a file, standard error has %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"mycoproxy/assets/icons"
 	"mycoproxy/backend"
+	"mycoproxy/backend/logging"
 	"mycoproxy/demo"
 	"mycoproxy/notify"
 	"mycoproxy/tray"
@@ -36,7 +37,9 @@ func newDemo() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			log := slog.New(slog.DiscardHandler)
 			if verbose {
-				log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+				var flush func()
+				log, flush = logging.New(slog.LevelInfo, c.ErrOrStderr())
+				defer flush()
 			}
 			return demo.Run(c.Context(), demo.Options{
 				Version: programVersion(), Out: c.OutOrStdout(), Once: once, Log: log,
