@@ -34,10 +34,10 @@ const (
 // service nor open it to others.
 func NewHandler(b backend.Backend, end func()) http.Handler {
 	mux := http.NewServeMux()
-	methods := map[string][]string{} // that each path takes
-	handle := func(method, path string, h http.Handler) {
-		mux.Handle(method+" "+path, h)
-		methods[path] = append(methods[path], method)
+	methods := map[string][]string{} // by the path that takes them
+	handle := func(method, at string, h http.Handler) {
+		mux.Handle(method+" "+at, h)
+		methods[at] = append(methods[at], method)
 	}
 	handle("GET", pathProxy, endpoint(func(r *http.Request) (any, error) { return validAddresses(r, b) }))
 	handle("POST", pathProxy, endpoint(func(r *http.Request) (any, error) { return connect(r, b) }))
@@ -52,10 +52,10 @@ func NewHandler(b backend.Backend, end func()) http.Handler {
 		handle("POST", pathShare, endpoint(func(r *http.Request) (any, error) { return nil, setShare(r, b) }))
 		handle("POST", pathEnd, endpoint(func(*http.Request) (any, error) { end(); return nil, nil }))
 	}
-	for path, taken := range methods {
+	for at, taken := range methods {
 		refuse := otherMethod(taken)
-		mux.HandleFunc(path, refuse)
-		mux.HandleFunc("HEAD "+path, refuse) // else the pattern of GET takes it, too
+		mux.HandleFunc(at, refuse)
+		mux.HandleFunc("HEAD "+at, refuse) // else the pattern of GET takes it, too
 	}
 	mux.HandleFunc("/", otherPath)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +98,7 @@ func (answer endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// validAddresses answers as the daemon does: IPv6 addresses without ports.
+// validAddresses answers as the Mycelium daemon does: IPv6 addresses without ports.
 func validAddresses(r *http.Request, b backend.Backend) (any, error) {
 	state, err := b.State(r.Context())
 	addrs := []netip.Addr{}
@@ -152,7 +152,7 @@ func readJSON(body io.Reader, value any) bool {
 	return err == io.EOF
 }
 
-// watch streams snapshots until either side goes away.
+// watch sends snapshots until the client or the service ends.
 func watch(w http.ResponseWriter, r *http.Request, b backend.Backend) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	control := http.NewResponseController(w)

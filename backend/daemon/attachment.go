@@ -84,15 +84,15 @@ func (a *Attachment) Watch(ctx context.Context, fn func(backend.State)) error {
 			fn(a.offline(err))
 			gone, wait = absence{began: time.Now()}, troublePause
 		case heard:
-			// There is nothing to tell yet: the next service, or this one, which
-			// answers until it has ended, may be heard at once.
+			// It is too soon to say that there is none: this service, which answers
+			// until it has ended, or the next one may be heard at once.
 			gone = absence{began: time.Now(), crashed: crashed}
 		default:
 			gone.crashed = gone.crashed || crashed
 			fn(a.offline(a.reason(ctx, &gone, &own)))
 		}
-		// Whatever the reason, there is a pause: some services end what they are
-		// asked for at once.
+		// There is a pause whatever the reason, since a service that is about to
+		// end ends each Watch at once.
 		if pause(ctx, wait) != nil {
 			return ctx.Err()
 		}
