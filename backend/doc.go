@@ -9,7 +9,7 @@
 // work is done.
 //
 // Words: a peer is a node's overlay address; a proxy is a SOCKS5 server at a
-// peer; a probe is one check of one peer; a scan is one round of probes over
-// all peers; the verdict is what a probe found; the remote is the chosen
+// peer; a probe is one check of one peer; a scan probes all
+// peers once; the verdict is what a probe found; the remote is the chosen
 // proxy; a stream is one forwarded connection; the node is the Mycelium daemon.
 package backend

@@ -30,8 +30,8 @@ type localSnapshot struct {
 	taken     time.Time
 }
 
-// isFresh reports whether s is there and not too old. What seems to come from
-// the future is of a clock that has been set back, or of another test's.
+// isFresh reports whether s is there and not too old. A time in the future is
+// that of a clock which has been set back, or of a test with a clock of its own.
 func (s *localSnapshot) isFresh() bool {
 	if s == nil {
 		return false
@@ -53,7 +53,7 @@ func (l *localAddresses) addresses() map[netip.Addr]bool {
 	s := &localSnapshot{taken: time.Now()}
 	listed, err := l.list()
 	if err != nil && old != nil {
-		s.addresses = old.addresses // for want of descriptors, say, this machine does not lose its addresses
+		s.addresses = old.addresses // the machine has its addresses even if it is out of descriptors
 	} else {
 		s.addresses = make(map[netip.Addr]bool, len(listed))
 		for _, a := range listed {

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// ShortAddress is an address for people, who tell proxies apart by the ends:
-// "407:8458:…:1" is an overlay address without its middle. Other addresses are
-// whole, and so are those that would not get shorter. The port is shown unless
+// ShortAddress returns an address for people to read. An overlay address loses
+// its middle, as in "407:8458:…:1", since its ends tell it from others. Other
+// addresses are whole, and so are those that would not get shorter. The port is shown unless
 // it is [DefaultPort].
 func ShortAddress(a netip.AddrPort) string {
 	host := a.Addr().String()

@@ -24,11 +24,11 @@ type Options struct {
 	Once    bool         // end after the page instead of staying up
 	Log     *slog.Logger // takes the engine's log
 
-	// Stay is called after the page, with what works, and returns when the demo
-	// is to end; nil: that is when the context of Run ends.
+	// Stay is called with the engine after the page, and returns when the demo is
+	// to end; nil: the demo ends when the context of Run does.
 	Stay func(context.Context, backend.Backend) error
 
-	// Ports are tried in order; nil: 1080 and those that follow.
+	// Ports are tried in order for the listener; nil: 1080 and the 99 that follow.
 	Ports []uint16
 }
 

@@ -50,8 +50,8 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// heard tells when a text has been written.
-type heard struct {
+// awaited is a writer that closes done when the text has been written to it.
+type awaited struct {
 	mu   sync.Mutex
 	all  strings.Builder
 	text string
@@ -59,20 +59,20 @@ type heard struct {
 	done chan struct{}
 }
 
-func (h *heard) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.all.Write(b)
-	if strings.Contains(h.all.String(), h.text) {
-		h.once.Do(func() { close(h.done) })
+func (a *awaited) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all.Write(b)
+	if strings.Contains(a.all.String(), a.text) {
+		a.once.Do(func() { close(a.done) })
 	}
 	return len(b), nil
 }
 
-// It stays up, with an address that works, until it is told to end.
+// The demo stays up until its context ends, with the address that it printed.
 func TestStaysUp(t *testing.T) {
 	port := free(t)
-	out := &heard{text: "Ctrl-C ends the demo", done: make(chan struct{})}
+	out := &awaited{text: "Ctrl-C ends the demo", done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, Options{Out: out, Ports: []uint16{port}}) }()
@@ -83,7 +83,7 @@ func TestStaysUp(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the steps do not end")
 	}
-	// What it prints to try does work.
+	// The command that it prints works.
 	found := regexp.MustCompile(`curl -x (socks5h://\S+) (http://\S+)`).FindStringSubmatch(out.all.String())
 	if found == nil {
 		t.Fatalf("nothing to try in\n%s", out.all.String())

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	slowness = 60 * time.Millisecond // of the slow proxy's first answer
-	pageSize = 64 << 10              // bytes
+	slowDelay = 60 * time.Millisecond // before the slow proxy reads a greeting
+	pageSize  = 64 << 10              // bytes
 )
 
-// servers are what the demo finds, and the web server that it fetches from.
+// servers are the peers that the demo finds, and the web server of its page.
 type servers struct {
 	peers     []peer
 	page      string // URL
@@ -41,14 +41,14 @@ func startServers() (*servers, error) {
 		delay  time.Duration
 	}{
 		{"a fast proxy", open, 0},
-		{"a slow proxy", open, slowness},
+		{"a slow proxy", open, slowDelay},
 		{"a proxy with a password", locked, 0},
 	} {
 		l, err := s.listen(p.name)
 		if err != nil {
 			return s, err
 		}
-		p.config.Logger = log.New(io.Discard, "", 0) // it would log where people go
+		p.config.Logger = log.New(io.Discard, "", 0) // else it would log the destinations
 		server, err := socks5.New(p.config)
 		if err != nil {
 			return s, err
@@ -100,7 +100,7 @@ func servePage(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, head+"<!--"+strings.Repeat(".", pageSize-len(head)-len("<!---->"))+"-->")
 }
 
-// greet answers everybody as a mail server would.
+// greet answers every connection as a mail server would, and closes it.
 func greet(l net.Listener) {
 	for {
 		c, err := l.Accept()
@@ -112,7 +112,7 @@ func greet(l net.Listener) {
 	}
 }
 
-// slowListener makes the first read of each connection take its time.
+// slowListener delays the first read of each connection.
 type slowListener struct {
 	net.Listener
 	delay time.Duration

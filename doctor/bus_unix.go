@@ -10,8 +10,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// SessionBus returns what tells whether the session bus has a service, or can
-// start it if startable. It uses a connection of its own.
+// SessionBus returns the function that reports whether somebody on the session
+// bus offers a service. With startable it is enough that the bus can start one.
 func SessionBus() func(ctx context.Context, service string, startable bool) (bool, error) {
 	return offered
 }

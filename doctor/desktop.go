@@ -8,16 +8,8 @@ func (s Subject) checkTray(ctx context.Context) Finding {
 	if !s.Desktop {
 		return skipped(noDesktop)
 	}
-	there, err := s.Offered(ctx, "org.kde.StatusNotifierWatcher", false)
-	switch {
-	case err != nil:
-		return bad("Start the program from the desktop session", "the session bus cannot be asked: %v", err)
-	case !there:
-		return bad("On GNOME install the extension AppIndicator and KStatusNotifierItem Support; elsewhere add a tray to the panel",
-			"this desktop shows no tray icons")
-	default:
-		return ok("this desktop shows tray icons")
-	}
+	return s.checkOffered(ctx, "org.kde.StatusNotifierWatcher", false, "tray icons",
+		"On GNOME install the extension AppIndicator and KStatusNotifierItem Support; elsewhere add a tray to the panel")
 }
 
 func (s Subject) checkNotifications(ctx context.Context) Finding {
@@ -27,13 +19,19 @@ func (s Subject) checkNotifications(ctx context.Context) Finding {
 	case !s.Desktop:
 		return skipped(noDesktop)
 	}
-	there, err := s.Offered(ctx, "org.freedesktop.Notifications", true)
+	return s.checkOffered(ctx, "org.freedesktop.Notifications", true, "notifications",
+		"Install a notification service, such as dunst")
+}
+
+// checkOffered looks for the service with which the desktop shows such things.
+func (s Subject) checkOffered(ctx context.Context, service string, startable bool, things, cure string) Finding {
+	there, err := s.Offered(ctx, service, startable)
 	switch {
 	case err != nil:
 		return bad("Start the program from the desktop session", "the session bus cannot be asked: %v", err)
 	case !there:
-		return bad("Install a notification service, such as dunst", "this desktop shows no notifications")
+		return bad(cure, "this desktop shows no %s", things)
 	default:
-		return ok("this desktop shows notifications")
+		return ok("this desktop shows %s", things)
 	}
 }

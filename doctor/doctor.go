@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	limit = 5 * time.Second        // for all checks together; the node is given as long by its own client
-	grace = 500 * time.Millisecond // for those that have to find out that it is over
+	limit = 5 * time.Second        // for all checks together, and of the node's client for one answer
+	grace = 500 * time.Millisecond // beyond it, for checks to notice that it is over
 )
 
 // Outcome is how a check went.
@@ -22,7 +22,7 @@ type Outcome int
 
 const (
 	OK      Outcome = iota
-	Note            // works, but not as one might expect
+	Note            // it works, but not as one might expect
 	Bad             // something is wrong
 	Skipped         // there was nothing to check
 )
@@ -45,36 +45,36 @@ type Result struct {
 	Finding
 }
 
-// Subject is what is looked at. Beside it the checks look at the network, at
-// the files and at the node.
+// Subject is what the checks look at, besides the network, the files and the node.
 type Subject struct {
 	Version string // of this program
 	Program string // the path of this program
 
 	Settings      settings.Settings
-	SettingsError error  // they could not be read, and Settings are the defaults
+	SettingsError error  // not nil: they could not be read, and Settings are the defaults
 	ConfigFile    string // need not exist
 	StateFolder   string // need not exist
 
 	State      backend.State
-	StateError error // the service could not be asked, and State is zero
+	StateError error // not nil: the service could not be asked, and State is zero
 
 	Desktop bool // this process belongs to a desktop session
 
 	// Addresses are those of this machine's interfaces.
 	Addresses func() map[netip.Addr]bool
 
-	// Installed tells what starts at login; nil: that is not checked.
+	// Installed returns what starts at login; nil: that is not checked.
 	Installed func(context.Context) (Installation, error)
 
-	// Offered is [SessionBus], which is nil where nothing is to be checked there.
+	// Offered is what [SessionBus] returns; nil: tray and notifications are not
+	// checked.
 	Offered func(ctx context.Context, service string, startable bool) (bool, error)
 }
 
 // Installation is what the system starts at login.
 type Installation struct {
 	Installed bool
-	Enabled   bool   // and it does start at login
+	Enabled   bool   // it does start at login
 	Program   string // path of the program that it starts
 }
 
@@ -112,7 +112,8 @@ func Run(ctx context.Context, s Subject) []Result {
 	return runAll(ctx, checks)
 }
 
-// runAll does not wait for a check that outstays ctx by more than the grace.
+// runAll makes all checks at the same time. It does not wait for one that has not
+// ended when limit and grace are over.
 func runAll(ctx context.Context, checks []check) []Result {
 	results := make([]Result, len(checks))
 	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+grace)

@@ -16,7 +16,8 @@ import (
 	"mycoproxy/backend/settings"
 )
 
-// is tells whether f has the outcome, and the parts of text and cure, which a bar separates.
+// is reports whether f has the outcome, and text and cure contain the parts, which
+// a bar separates. What is in order or skipped has no cure.
 func (f Finding) is(outcome Outcome, parts string) bool {
 	text, cure, _ := strings.Cut(parts, "|")
 	return f.Outcome == outcome && strings.Contains(f.Text, text) && strings.Contains(f.Cure, cure) &&

@@ -40,7 +40,7 @@ func (s Subject) checkStateFolder(context.Context) Finding {
 	return ok("%s can be written", s.StateFolder)
 }
 
-// cause takes off what names the path once more.
+// cause returns what is wrong without the path, which the caller names.
 func cause(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

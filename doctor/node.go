@@ -15,7 +15,7 @@ import (
 
 var errNoNode = errors.New("no node is set")
 
-// askNode asks the node that the service uses, else the one in the settings.
+// askNode asks the node that the service uses; where none runs, that of the settings.
 func (s Subject) askNode(ctx context.Context) (mycelium.Info, error) {
 	base := s.Settings.Node.String()
 	if s.State.Phase != backend.Offline {

@@ -63,9 +63,9 @@ func (s Subject) checkRemote(context.Context) Finding {
 	}
 }
 
-// checkConnect asks the remote, through our listener, to connect to the remote
-// itself. It knows that address already, and no third party hears of it. Any
-// reply shows that the whole way works.
+// checkConnect asks the remote, through the service's listener, to connect to the
+// remote itself, so that no third party hears of it. Any reply shows that bytes
+// pass the whole way and back.
 func (s Subject) checkConnect(ctx context.Context) Finding {
 	const another = "Take another proxy: mycoproxy connect"
 	switch {

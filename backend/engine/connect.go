@@ -77,10 +77,10 @@ func (e *Engine) Connect(ctx context.Context, remote netip.AddrPort) (netip.Addr
 	}
 }
 
-// giveUp stops the task because nobody waits for it any more.
+// giveUp stops the task, because whoever commanded it does not wait any more.
 func (e *Engine) giveUp(t *connecting) {
 	if e.connecting != t {
-		return // it is done, or another took its place
+		return // it has ended, or another has taken its place
 	}
 	e.stopConnecting()
 	if e.forwarding != nil && !e.forwarding.isReady() {
@@ -103,7 +103,7 @@ func (e *Engine) isOwn(addr netip.AddrPort, local map[netip.Addr]bool) bool {
 		slices.ContainsFunc(e.config.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr, local) })
 }
 
-// listening is the address of the listener, bound or to be bound.
+// listening returns the address of the listener, whether it is bound yet or not.
 func (e *Engine) listening() netip.AddrPort {
 	if e.forwarding != nil {
 		return e.forwarding.Addr()
@@ -149,7 +149,7 @@ func (e *Engine) step(t *connecting, f func()) error {
 	}
 }
 
-// connect is the task itself.
+// connect does the task's work, and returns the address of the remote.
 func (e *Engine) connect(t *connecting) (netip.AddrPort, error) {
 	addr, err := e.choose(t)
 	if err == nil {

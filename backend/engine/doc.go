@@ -2,9 +2,12 @@
 // connects, disconnects, and watches the remote.
 //
 // One goroutine, the loop of [Engine.Run], owns everything that the engine
-// knows. A method sends it a closure and waits for it to run. Slow work runs in
-// tasks of its own, each with a context, and sends its result back in the same
-// way; the result of a task that was cancelled meanwhile is dropped. What the
-// user sees is derived after each closure from which tasks and which remote
-// there are, and put into a cell that holds the latest [backend.State] only.
+// knows. A method sends the loop a closure and waits until it has run. Slow work
+// runs in tasks, each with a goroutine and a context, which send their results
+// to the loop as closures, too; the result of a task that was cancelled meanwhile
+// is dropped.
+//
+// After each closure the loop reconciles: what is to follow from the state is
+// brought about. Then it publishes: the [backend.State] is made of the tasks and
+// the remote that there are now, and put into a cell that holds the latest only.
 package engine

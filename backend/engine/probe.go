@@ -14,7 +14,7 @@ import (
 type probing struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
-	now      chan struct{} // a scan is wanted at once
+	now      chan struct{} // has an element while a scan is wanted at once
 	scanning bool
 	last     time.Time // start of the newest scan
 	next     time.Time
@@ -34,7 +34,7 @@ func (e *Engine) ProbeNow(ctx context.Context) error {
 		}
 		select {
 		case e.probing.now <- struct{}{}:
-		default: // it is wanted already
+		default: // one is wanted already
 		}
 	})
 }
@@ -80,7 +80,7 @@ func (p *probing) begin() {
 	p.next = p.last.Add(scan.Interval)
 }
 
-// probe is the task itself.
+// probe does the task's work: one scan after another, until ctx is done.
 func (e *Engine) probe(ctx context.Context, p *probing) {
 	gap := scan.ForegroundGap
 	for ctx.Err() == nil {
@@ -101,8 +101,8 @@ func (e *Engine) probe(ctx context.Context, p *probing) {
 	}
 }
 
-// scan makes one round. It returns false if it was broken off because another
-// is wanted at once.
+// scan makes one scan. It returns false if ProbeNow broke it off, so that another
+// is to begin at once.
 func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

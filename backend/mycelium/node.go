@@ -23,7 +23,7 @@ const (
 	callTimeout   = 5 * time.Second // for one request, its answer included
 	maxAnswer     = 16 << 20        // bytes of one answer
 	maxLookups    = 32              // keys looked up at the same time
-	maxComplaints = 1000            // different things logged once
+	maxComplaints = 1000            // messages that are logged once
 )
 
 // Node asks one Mycelium node for the addresses of all the others. Its methods
@@ -68,7 +68,8 @@ func (n *Node) Close() { n.http.CloseIdleConnections() }
 // itself and the addresses of this machine left out. With an error the list
 // holds what could be found all the same; it is nil only if the routes could
 // not be read. The error is a sentence that names the node. One call of the
-// node's API takes 5 seconds at most, and the first without any answer is the last.
+// node's API takes 5 seconds at most; after one without any answer Peers makes
+// no more.
 func (n *Node) Peers(ctx context.Context) ([]netip.Addr, error) {
 	own, err := ask(ctx, n, "/api/v1/admin", parseAdmin)
 	if err != nil {
@@ -78,7 +79,7 @@ func (n *Node) Peers(ctx context.Context) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	var troubles problems
+	var skipped problems
 	subnets := []netip.Prefix{}
 	seen := map[netip.Prefix]bool{own: true}
 	for _, r := range routes {
@@ -87,22 +88,22 @@ func (n *Node) Peers(ctx context.Context) ([]netip.Addr, error) {
 		}
 		subnet, err := r.prefix()
 		if err != nil {
-			troubles.add(err)
+			skipped.add(err)
 		} else if !seen[subnet] {
 			seen[subnet] = true
 			subnets = append(subnets, subnet)
 		}
 	}
-	err = n.lookUp(ctx, subnets, &troubles)
+	err = n.lookUp(ctx, subnets, &skipped)
 	peers := n.known(subnets)
 	if err == nil {
-		err = troubles.summary(n.host)
+		err = skipped.summary(n.host)
 	}
 	return peers, err
 }
 
 // lookUp fills n.addresses for the subnets that are not in it yet.
-func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, troubles *problems) error {
+func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, skipped *problems) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxLookups)
 	for _, subnet := range subnets {
@@ -123,10 +124,10 @@ func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, troubles *pro
 			case errors.As(err, &status) && status == http.StatusNotFound:
 				return nil // the key has not reached the node yet
 			case errors.As(err, &status):
-				troubles.add(fmt.Errorf("route to %s: %w", subnet, status))
+				skipped.add(fmt.Errorf("route to %s: %w", subnet, status))
 				return nil
 			case errors.As(err, &answer):
-				troubles.add(fmt.Errorf("route to %s: %w", subnet, answer.err))
+				skipped.add(fmt.Errorf("route to %s: %w", subnet, answer.err))
 				return nil
 			case err != nil:
 				return err
@@ -145,7 +146,7 @@ func (n *Node) lookUp(ctx context.Context, subnets []netip.Prefix, troubles *pro
 	return group.Wait()
 }
 
-// known lists the addresses of the subnets, those of this machine left out.
+// known returns the addresses of the subnets, those of this machine left out.
 func (n *Node) known(subnets []netip.Prefix) []netip.Addr {
 	local := backend.LocalAddresses()
 	n.mu.Lock()
@@ -159,7 +160,7 @@ func (n *Node) known(subnets []netip.Prefix) []netip.Addr {
 	return peers
 }
 
-// complain logs a thing once.
+// complain logs a message once, however often it comes with the same arguments.
 func (n *Node) complain(message string, args ...any) {
 	what := fmt.Sprint(message, args)
 	n.mu.Lock()
@@ -208,12 +209,13 @@ func (s statusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("answered %d %s", int(s), http.StatusText(int(s))))
 }
 
-// answerError is an answer that came whole and makes no sense.
+// answerError says why an answer that came whole makes no sense.
 type answerError struct{ err error }
 
 func (e *answerError) Error() string { return e.err.Error() }
 
-// cause takes the wrapping off a network error, which repeats the address.
+// cause returns what is wrong without the request and the address, which the
+// errors of package net repeat.
 func cause(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no answer within %v", callTimeout)
@@ -229,7 +231,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// problems counts what was skipped, and keeps the first of it.
+// problems counts the routes that were skipped, and keeps the first one's error.
 type problems struct {
 	mu    sync.Mutex
 	first error

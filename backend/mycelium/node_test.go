@@ -148,24 +148,24 @@ func TestSkippedRoutes(t *testing.T) {
 	for name, c := range map[string]struct {
 		routes  string
 		keep    bool
-		trouble string // part of the error; empty: none
+		problem string // part of the error; empty: none
 	}{
 		"infinite metric":   {routes: strings.Replace(good, `"metric":0`, `"metric":"infinite"`, 1)},
 		"twice":             {routes: good + "," + good, keep: true},
 		"host bits set":     {routes: strings.Replace(good, own.String(), own.Addr().Next().String()+"/64", 1), keep: true},
-		"junk":              {routes: good + `,{"subnet":"junk","metric":1}`, keep: true, trouble: `route to "junk"`},
-		"two junks":         {routes: good + `,{"subnet":"","metric":1},{"metric":1}`, keep: true, trouble: "and 1 more"},
-		"outside":           {routes: good + `,{"subnet":"2001:db8::/64","metric":1}`, keep: true, trouble: "2001:db8::/64"},
-		"IPv4":              {routes: good + `,{"subnet":"10.0.0.0/8","metric":1}`, keep: true, trouble: "10.0.0.0/8"},
-		"whole overlay":     {routes: good + `,{"subnet":"400::/7","metric":1}`, keep: true, trouble: "400::/7"},
+		"junk":              {routes: good + `,{"subnet":"junk","metric":1}`, keep: true, problem: `route to "junk"`},
+		"two junks":         {routes: good + `,{"subnet":"","metric":1},{"metric":1}`, keep: true, problem: "and 1 more"},
+		"outside":           {routes: good + `,{"subnet":"2001:db8::/64","metric":1}`, keep: true, problem: "2001:db8::/64"},
+		"IPv4":              {routes: good + `,{"subnet":"10.0.0.0/8","metric":1}`, keep: true, problem: "10.0.0.0/8"},
+		"whole overlay":     {routes: good + `,{"subnet":"400::/7","metric":1}`, keep: true, problem: "400::/7"},
 		"own":               {routes: good + `,{"subnet":"400::/64","metric":1}`, keep: true},
 		"key not there yet": {routes: good + `,{"subnet":"401::/64","metric":1}`, keep: true},
 		"key for another":   {routes: good + `,{"subnet":"402::/64","metric":1}`, keep: true},
-		"short key":         {routes: good + `,{"subnet":"403::/64","metric":1}`, keep: true, trouble: "64 hexadecimal digits"},
-		"key not hex":       {routes: good + `,{"subnet":"404::/64","metric":1}`, keep: true, trouble: "64 hexadecimal digits"},
-		"key not JSON":      {routes: good + `,{"subnet":"405::/64","metric":1}`, keep: true, trouble: "not the JSON"},
-		"500 for a key":     {routes: good + `,{"subnet":"406::/64","metric":1}`, keep: true, trouble: "route to 406::/64: answered 500"},
-		"null":              {routes: good + `,null`, keep: true, trouble: "no /64"},
+		"short key":         {routes: good + `,{"subnet":"403::/64","metric":1}`, keep: true, problem: "64 hexadecimal digits"},
+		"key not hex":       {routes: good + `,{"subnet":"404::/64","metric":1}`, keep: true, problem: "64 hexadecimal digits"},
+		"key not JSON":      {routes: good + `,{"subnet":"405::/64","metric":1}`, keep: true, problem: "not the JSON"},
+		"500 for a key":     {routes: good + `,{"subnet":"406::/64","metric":1}`, keep: true, problem: "route to 406::/64: answered 500"},
+		"null":              {routes: good + `,null`, keep: true, problem: "no /64"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fakeNode{admin: f.admin, routes: "[" + c.routes + "]", keys: map[string]string{
@@ -179,8 +179,8 @@ func TestSkippedRoutes(t *testing.T) {
 			if keep := len(got) == 1 && got[0] == want[0]; keep != c.keep || got == nil {
 				t.Errorf("peers are %v", got)
 			}
-			if c.trouble == "" && err != nil || c.trouble != "" && (err == nil || !strings.Contains(err.Error(), c.trouble)) {
-				t.Errorf("error is %v, want one with %q", err, c.trouble)
+			if c.problem == "" && err != nil || c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) {
+				t.Errorf("error is %v, want one with %q", err, c.problem)
 			}
 		})
 	}

@@ -25,16 +25,16 @@ type Prober struct {
 type Result struct {
 	Address netip.AddrPort
 
-	// Verdict is Unknown if the probe was cancelled or if this machine could
-	// not carry it out (out of descriptors, say): it then says nothing of the peer.
+	// Verdict is Unknown if the result says nothing of the peer: the probe was
+	// cancelled, or this machine could not make it, for want of descriptors, say.
 	Verdict backend.Verdict
 
-	Connect time.Duration // until the connection stood; zero: it never did
-	RTT     time.Duration // from the greeting sent to its answer; zero: none came
+	Connect time.Duration // from the dial to the connection; zero: there was none
+	RTT     time.Duration // from the greeting to its answer; zero: there was none
 	At      time.Time     // when the probe ended
 }
 
-// What a probe says and what a valid proxy answers (RFC 1928, section 3).
+// What a probe sends and what a valid proxy answers (RFC 1928, section 3).
 var (
 	Greeting = []byte{5, 1, 0} // version 5, one method offered: no authentication
 	Accepted = []byte{5, 0}    // version 5, no authentication

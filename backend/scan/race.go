@@ -14,7 +14,7 @@ import (
 func (p *Prober) Race(ctx context.Context, addrs []netip.AddrPort) (netip.AddrPort, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan Result, len(addrs)) // room for all, so that no loser waits for a reader
+	results := make(chan Result, len(addrs)) // room for all, so that no probe waits after the race
 	for _, addr := range addrs {
 		go func() { results <- p.Probe(running, addr) }()
 	}
@@ -29,16 +29,16 @@ func (p *Prober) Race(ctx context.Context, addrs []netip.AddrPort) (netip.AddrPo
 	return netip.AddrPort{}, backend.ErrNoValidProxy
 }
 
-// When a suspect is asked again, and when the last word is spoken.
 const (
 	confirmChecks = 3
-	confirmGap    = 2 * time.Second
+	confirmGap    = 2 * time.Second // between the starts of two checks
 	confirmLimit  = confirmChecks * confirmGap
 )
 
-// Confirm asks a suspect three times over 6 seconds. It returns the first
-// result that good accepts, or else the last that says anything, which leaves
-// the verdict Unknown only if none of the checks could be carried out.
+// Confirm probes addr three times, 2 seconds apart, and takes 6 seconds at most.
+// It returns the first result whose verdict good accepts. If there is none, it
+// returns the last result that says something of addr, or one whose verdict is
+// Unknown if none does.
 func (p *Prober) Confirm(ctx context.Context, addr netip.AddrPort, good func(backend.Verdict) bool) Result {
 	running, cancel := context.WithTimeout(ctx, confirmLimit)
 	defer cancel()
@@ -49,7 +49,7 @@ func (p *Prober) Confirm(ctx context.Context, addr netip.AddrPort, good func(bac
 			case <-time.After(time.Duration(i) * confirmGap):
 				r := p.Probe(running, addr)
 				if r.Verdict == backend.Unknown && ctx.Err() == nil && running.Err() != nil {
-					r.Verdict = backend.NotListening // the limit ended it, which is an answer
+					r.Verdict = backend.NotListening // there was no answer within the limit
 				}
 				results <- r
 			case <-running.Done():

@@ -15,12 +15,12 @@ const (
 	ForegroundGap = 5 * time.Millisecond
 	BackgroundGap = 250 * time.Millisecond
 
-	startWindow = 50 * time.Second // all probes of a round have started by then
-	lateness    = 100 * time.Millisecond
+	startWindow = 50 * time.Second       // all probes of a round have started by then
+	lateness    = 100 * time.Millisecond // more behind its schedule than this, a round makes a new one
 )
 
-// maxInFlight is how many of a round's probes may run at the same time. With a
-// tenth of the peers, even a round of silent ones ends before the next begins.
+// maxInFlight is how many of a round's probes may run at the same time. A tenth
+// of the peers is enough for a round of silent ones to end before the next begins.
 func maxInFlight(peers int) int { return max(64, peers/10) }
 
 // Round probes every address that comes in, in order, and calls report with

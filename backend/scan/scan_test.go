@@ -86,7 +86,7 @@ func TestProbeTimesConnectAndAnswerApart(t *testing.T) {
 	})
 }
 
-func TestProbeSaysNothingWithoutMeans(t *testing.T) {
+func TestProbeOutOfDescriptors(t *testing.T) {
 	p := Prober{Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}}

@@ -18,7 +18,7 @@ type Table struct {
 
 type peer struct {
 	backend.Proxy
-	probed time.Time // last probe that said anything; zero: none
+	probed time.Time // end of the last probe with a verdict; zero: none
 }
 
 // Set makes addrs the peers: others are forgotten, known ones keep what is
@@ -43,7 +43,7 @@ func (t *Table) Set(addrs []netip.AddrPort) (fresh []netip.AddrPort) {
 // Has reports whether addr is a peer.
 func (t *Table) Has(addr netip.AddrPort) bool { return t.peers[addr] != nil }
 
-// Verdict is that on addr; Unknown if it is no peer.
+// Verdict returns the verdict on addr; Unknown if addr is no peer.
 func (t *Table) Verdict(addr netip.AddrPort) backend.Verdict {
 	if p := t.peers[addr]; p != nil {
 		return p.Verdict
@@ -51,11 +51,11 @@ func (t *Table) Verdict(addr netip.AddrPort) backend.Verdict {
 	return backend.Unknown
 }
 
-// Len is the number of peers.
+// Len returns the number of peers.
 func (t *Table) Len() int { return len(t.peers) }
 
-// Record keeps a result. That of an address that is no peer, or of a probe
-// that says nothing, changes nothing.
+// Record keeps a result. It ignores one whose address is no peer's, or whose
+// verdict is Unknown.
 func (t *Table) Record(r Result) {
 	p := t.peers[r.Address]
 	if p == nil || r.Verdict == backend.Unknown {
@@ -128,7 +128,7 @@ func (t *Table) Valid() (valid []netip.AddrPort) {
 }
 
 // Order returns all peers in the order in which to probe them: the proxies,
-// then those never probed, then the others, longest ago first.
+// then the others, each beginning with those never probed or longest ago.
 func (t *Table) Order() []netip.AddrPort {
 	list := make([]*peer, 0, len(t.peers))
 	for _, p := range t.peers {

@@ -13,7 +13,7 @@ const folder = "mycoproxy"
 // ConfigFile is the path of config.toml, whether it exists or not.
 func ConfigFile() string { return filepath.Join(xdg.ConfigHome, folder, "config.toml") }
 
-// StateFolder is where what must last is kept.
+// StateFolder is where the program keeps what must outlast it.
 func StateFolder() string { return filepath.Join(xdg.StateHome, folder) }
 
 // LogFile is the path of the service's log.
@@ -25,8 +25,9 @@ func TrayLogFile() string { return filepath.Join(StateFolder(), "mycoproxy-tray.
 // TrayLock is the file that a running tray holds locked.
 func TrayLock() string { return filepath.Join(ControlFolder(), "tray.lock") }
 
-// ControlFolder is where the control socket is. Where there is no folder for
-// such things, as in a container or over some remote logins, it is the state folder.
+// ControlFolder is where the control socket is. Where the system has no folder
+// for what lasts as long as a session, as in a container or over some remote
+// logins, it is the state folder.
 func ControlFolder() string {
 	if runtime.GOOS == "darwin" {
 		return filepath.Join(xdg.DataHome, folder)

@@ -41,7 +41,7 @@ func save(file, name, value string, set func(*Settings)) error {
 	}
 	defer lock.Unlock()
 	if _, err := os.Lstat(file); err == nil {
-		if file, err = filepath.EvalSymlinks(file); err != nil { // else the link would be replaced
+		if file, err = filepath.EvalSymlinks(file); err != nil { // else the symbolic link would be replaced
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func TestSaveMakesTheFile(t *testing.T) {
 	}
 }
 
-// What cannot be changed for certain is left as it is.
+// A file that could not be changed for certain is left as it is.
 func TestSaveLeavesWhatItDoesNotUnderstand(t *testing.T) {
 	for _, content := range []string{
 		"nonsense = 1\n",                     // not a file that could be loaded
@@ -76,19 +76,19 @@ func TestSaveAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestSaveFollowsALink(t *testing.T) {
+func TestSaveFollowsASymbolicLink(t *testing.T) {
 	file := write(t, "probe = false\n")
-	link := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.Symlink(file, link); err != nil {
+	symlink := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.Symlink(file, symlink); err != nil {
 		t.Skip("no symbolic links here:", err)
 	}
-	if err := SaveShare(link, backend.ShareAll); err != nil {
+	if err := SaveShare(symlink, backend.ShareAll); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Load(file, noEnv); err != nil || s.Share != backend.ShareAll || s.Probe {
-		t.Errorf("behind the link: %+v, %v", s, err)
+		t.Errorf("behind the symbolic link: %+v, %v", s, err)
 	}
-	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
-		t.Errorf("the link is now %v, %v", info, err)
+	if info, err := os.Lstat(symlink); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the symbolic link is now %v, %v", info, err)
 	}
 }

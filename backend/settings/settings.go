@@ -44,12 +44,12 @@ func Default() Settings {
 	}
 }
 
-// EnvPrefix is what the environment variable of each key begins with; the key's
-// name in capitals follows.
+// EnvPrefix and the name of a setting in capitals make the name of its
+// environment variable.
 const EnvPrefix = "MYCOPROXY_"
 
 // Load reads the settings from the file, which need not exist, and from the
-// environment, which beats it; a variable that is set and empty counts, too.
+// environment, which beats the file even with a variable that is empty.
 // Its errors name the file, the line and the key, or the variable.
 func Load(file string, lookupEnv func(string) (string, bool)) (Settings, error) {
 	s := Default()
@@ -67,8 +67,8 @@ func Load(file string, lookupEnv func(string) (string, bool)) (Settings, error) 
 	return s, nil
 }
 
-// Set sets the setting of that name from a text, such as the environment or the
-// command line has; several peers are parted by commas.
+// Set sets the setting of that name to the value that the text stands for in the
+// environment or on the command line. There, commas part several peers.
 func (s *Settings) Set(name, text string) error {
 	for _, k := range keys {
 		if k.name == name {
@@ -92,8 +92,8 @@ func (s *Settings) read(file string) error {
 
 // parse sets what the content of the file says, and leaves the rest.
 func (s *Settings) parse(file string, content []byte) error {
-	// The library hands numbers to a type that reads text, or sets it behind its
-	// back, so the kinds are checked first.
+	// The library takes a value of another kind than text for a type that reads
+	// text, and sets the fields of such a type itself, so the kinds are checked first.
 	var kinds struct {
 		Node, Listen, Share, API              string
 		Peers                                 []string
