@@ -255,7 +255,7 @@ func (e *Engine) setRemote(addr netip.AddrPort, mode backend.Mode) {
 		return
 	}
 	f.stopChecking()
-	e.fails.Store(0)
+	e.dials.Store(&dials{remote: addr})
 	f.remote = backend.Remote{Address: addr, Mode: mode, Since: now(), Answering: true}
 	f.verdict = e.table.Verdict(addr)
 	f.Switch(addr)

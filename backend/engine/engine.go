@@ -73,8 +73,8 @@ type Engine struct {
 	tasks    sync.WaitGroup
 	latest   cell
 	counters pipe.Counters
-	fails    atomic.Int32 // dials of the remote that failed in a row
-	sharing  sync.Mutex   // held while a change of share is made and saved
+	dials    atomic.Pointer[dials] // of the newest remote
+	sharing  sync.Mutex            // held while a change of share is made and saved
 
 	// The fields below belong to the loop.
 

@@ -611,6 +611,25 @@ func TestStreamTellsThatTheRemoteIsBack(t *testing.T) {
 	})
 }
 
+// Dials of the remote before, which end after the switch, say nothing of this one.
+func TestLateDialsOfAnotherRemote(t *testing.T) {
+	inLab(t, 0, func(l *lab, c *Config) {
+		l.net.Serve(addr(1), open)
+		l.net.Serve(addr(2), open)
+		c.Probe = false
+	}, func(t *testing.T, l *lab) {
+		l.connect(addr(1))
+		l.connect(addr(2))
+		synctest.Wait()
+		for range 2 * suspectAfter {
+			l.dialled(addr(1), errors.New("no route"))
+		}
+		l.net.Serve(addr(2), nil)
+		l.dialThrough(suspectAfter)
+		l.until("not answering", 10*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+	})
+}
+
 // One lost probe or two lost dials are no reason to switch.
 func TestPassingFailureChangesNothing(t *testing.T) {
 	inLab(t, 2, func(l *lab, c *Config) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"sync/atomic"
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
@@ -14,13 +15,24 @@ const suspectAfter = 3
 // checking is the task that finds out whether a remote under suspicion answers.
 type checking struct{ cancel context.CancelFunc }
 
-// dialled is called after each dial of the remote, on the stream's goroutine.
+// dials counts the dials of a remote that failed in a row.
+type dials struct {
+	remote netip.AddrPort
+	failed atomic.Int32
+}
+
+// dialled is called after each dial of a remote, on the stream's goroutine. A
+// dial may end after a switch, when it says nothing of the remote any more.
 func (e *Engine) dialled(remote netip.AddrPort, err error) {
+	d := e.dials.Load()
+	if d.remote != remote {
+		return
+	}
 	var wantCheck bool
 	if err != nil {
-		wantCheck = e.fails.Add(1) == suspectAfter
+		wantCheck = d.failed.Add(1) == suspectAfter
 	} else {
-		wantCheck = e.fails.Swap(0) >= suspectAfter // it may be back
+		wantCheck = d.failed.Swap(0) >= suspectAfter // it may be back
 	}
 	if wantCheck {
 		e.tasks.Go(func() {
@@ -88,14 +100,14 @@ func (f *forwarding) stopChecking() {
 // setVerdict takes a verdict on the remote that needs no further check.
 func (e *Engine) setVerdict(v backend.Verdict) {
 	f := e.forwarding
-	e.fails.Store(0)
+	e.dials.Load().failed.Store(0)
 	if v == backend.Unknown {
 		return
 	}
 	f.verdict = v
 	answering := isAlive(f.remote.Mode)(v)
 	if !answering {
-		e.fails.Store(suspectAfter) // so that the first dial that succeeds has it checked
+		e.dials.Load().failed.Store(suspectAfter) // so that the first dial that succeeds has it checked
 	}
 	if answering != f.remote.Answering {
 		f.remote.Answering = answering
