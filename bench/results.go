@@ -11,25 +11,38 @@ import (
 
 // The forwarders, by the names that tables and pictures give them.
 const (
-	Direct  = "direct" // none in between
-	Tokio   = "tokio"
+	Direct  = "direct"   // none in between
+	Tokio   = "tokio"    // copy_bidirectional of tokio
+	Realm   = "realm_io" // the same runtime, with splice
 	HAProxy = "haproxy"
+	Nginx   = "nginx"   // its stream module
+	IOCopy  = "io.Copy" // two goroutines a stream, with what the standard library has
+	Plain   = "plain"   // two goroutines a stream, with what makes them fast
 	Ours    = "ours"
 )
 
-// The measurements, in the order of the table.
+// peers are those that the table has a column of ratios for.
+var peers = []string{Tokio, IOCopy, Plain}
+
+// The measurements.
 const (
-	Bulk = "bulk" // one way, as fast as it goes
-	Ping = "ping" // 64 bytes there and back
-	Conn = "conn" // open, use once, close
-	Idle = "idle" // open, use once, keep
-	Held = "held" // bulk with one stream, while others are kept open
+	Bulk   = "bulk"   // one way, as fast as it goes
+	Ping   = "ping"   // 64 bytes there and back
+	Paced  = "paced"  // one way, 14 KB each millisecond
+	Drip   = "drip"   // one way, 1,400 bytes each 0.1 ms
+	Conn   = "conn"   // open, use once, close
+	Beside = "beside" // the same while bulk streams run
+	Idle   = "idle"   // open, use once, keep
+	Held   = "held"   // bulk with one stream, while others are kept open
 )
 
 // The units that are asked for by name.
 const (
-	GBPerSecond = "GB/s"     // 10^9 bytes
-	CPUPerGB    = "CPU s/GB" // user and system time of the forwarder
+	GBPerSecond = "GB/s"       // 10^9 bytes
+	CPUPerGB    = "CPU s/GB"   // user and system time of the forwarder
+	CPUPercent  = "CPU %"      // the same, of one core
+	Median      = "p50 µs"     // of round trips
+	PerSecond   = "per second" // connections
 )
 
 // Results are the figures of one run.
@@ -73,15 +86,22 @@ func (r *Results) Write(file string) error {
 	return os.WriteFile(file, append(data, '\n'), 0o644)
 }
 
-// Row returns the row of a figure, a new one at the end if there is none yet.
-func (r *Results) Row(measurement string, streams int, unit string) *Row {
+// Find returns the row of a figure, an empty one if there is none.
+func (r *Results) Find(measurement string, streams int, unit string) *Row {
 	for _, row := range r.Rows {
 		if row.Measurement == measurement && row.Streams == streams && row.Unit == unit {
 			return row
 		}
 	}
-	row := &Row{Measurement: measurement, Streams: streams, Unit: unit}
-	r.Rows = append(r.Rows, row)
+	return &Row{Measurement: measurement, Streams: streams, Unit: unit}
+}
+
+// Row is Find, but a row that is new becomes the last.
+func (r *Results) Row(measurement string, streams int, unit string) *Row {
+	row := r.Find(measurement, streams, unit)
+	if !slices.Contains(r.Rows, row) {
+		r.Rows = append(r.Rows, row)
+	}
 	return row
 }
 

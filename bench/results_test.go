@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
+	"slices"
 	"testing"
 )
 
@@ -84,19 +84,62 @@ func TestReadRefuses(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	text := `
-                               direct  tokio  ours  ours/tokio
-bulk, 1 stream: GB/s             12.3   3.00  6.00        1.50
-connections, 16 at a time: µs                 1234            ` + "\n"
+                               direct  tokio  ours  ours/tokio  ours/io.Copy  ours/plain
+bulk, 1 stream: GB/s             12.3   3.00  6.00        1.50                          
+connections, 16 at a time: µs                 1234                                      ` + "\n"
 	if got := sample().Text(); got != text[1:] {
 		t.Errorf("text:\n%s\nwant:\n%s", got, text)
 	}
-	markdown := `
-|                               | direct | tokio | ours | ours/tokio |
-| ---                           |   ---: |  ---: | ---: |       ---: |
-| bulk, 1 stream: GB/s          |   12.3 |  3.00 | 6.00 |       1.50 |
-| connections, 16 at a time: µs |        |       | 1234 |            |
-`
-	if got := sample().Markdown(); got != strings.TrimPrefix(markdown, "\n") {
+	if got := sample().Markdown(); got != markdown {
 		t.Errorf("markdown:\n%s\nwant:\n%s", got, markdown)
+	}
+}
+
+const markdown = `|                               | direct | tokio | ours | ours/tokio | ours/io.Copy | ours/plain |
+| ---                           |   ---: |  ---: | ---: |       ---: |         ---: |       ---: |
+| bulk, 1 stream: GB/s          |   12.3 |  3.00 | 6.00 |       1.50 |              |            |
+| connections, 16 at a time: µs |        |       | 1234 |            |              |            |
+`
+
+func TestRatioToEachPeer(t *testing.T) {
+	r := &Results{Forwarders: []string{Tokio, IOCopy, Plain, Ours}}
+	row := r.Row(Paced, 4, CPUPercent)
+	for forwarder, value := range map[string]float64{Tokio: 8, IOCopy: 2, Plain: 1, Ours: 4} {
+		row.Set(0, forwarder, value)
+	}
+	want := []string{"paced, 4 streams: CPU %", "8.00", "2.00", "1.00", "4.00", "0.500", "2.00", "4.00"}
+	if got := r.cells()[1]; !slices.Equal(got, want) {
+		t.Errorf("cells %q, want %q", got, want)
+	}
+}
+
+func TestTitles(t *testing.T) {
+	for want, row := range map[string]Row{
+		"ping, 32 streams: p50 µs":                     {Measurement: Ping, Streams: 32, Unit: Median},
+		"drip, 1 stream: CPU %":                        {Measurement: Drip, Streams: 1, Unit: CPUPercent},
+		"connections, 16 at a time: per second":        {Measurement: Conn, Streams: 16, Unit: PerSecond},
+		"connections beside 8 streams of bulk: failed": {Measurement: Beside, Streams: 8, Unit: "failed"},
+		"bulk, 1 stream beside 9000 idle: GB/s":        {Measurement: Held, Streams: 9000, Unit: GBPerSecond},
+	} {
+		if got := row.title(); got != want {
+			t.Errorf("title %q, want %q", got, want)
+		}
+	}
+}
+
+func TestInsert(t *testing.T) {
+	want := "before\n" + tableBegin + "\n" + markdown + "\n" + tableEnd + "after\n"
+	document := "before\n" + tableBegin + "whatever was\nthere\n" + tableEnd + "after\n"
+	for range 2 { // what was inserted can be replaced
+		got, err := sample().Insert(document)
+		if err != nil || got != want {
+			t.Fatalf("%v, text:\n%s\nwant:\n%s", err, got, want)
+		}
+		document = got
+	}
+	for _, document := range []string{"", tableBegin, tableEnd, tableEnd + tableBegin} {
+		if got, err := sample().Insert(document); err == nil {
+			t.Errorf("inserted into %q: %q", document, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -11,6 +12,22 @@ import (
 // Text is the table of medians for a terminal.
 func (r *Results) Text() string {
 	return lines(r.cells(), "", "  ", "")
+}
+
+// The lines of a document between which Insert puts the table.
+const (
+	tableBegin = "<!-- the table that make compare writes -->\n"
+	tableEnd   = "<!-- its end -->\n"
+)
+
+// Insert puts the table, in Markdown, in place of the one that a document has.
+func (r *Results) Insert(document string) (string, error) {
+	before, rest, begins := strings.Cut(document, tableBegin)
+	_, after, ends := strings.Cut(rest, tableEnd)
+	if !begins || !ends {
+		return "", errors.New("the document has no place for the table")
+	}
+	return before + tableBegin + "\n" + r.Markdown() + "\n" + tableEnd + after, nil
 }
 
 // Markdown is the same table in Markdown. It reads well unrendered, too.
@@ -25,13 +42,20 @@ func (r *Results) Markdown() string {
 
 // cells are the rows of the table, the header first.
 func (r *Results) cells() [][]string {
-	cells := [][]string{append(append([]string{""}, r.Forwarders...), Ours+"/"+Tokio)}
+	header := append([]string{""}, r.Forwarders...)
+	for _, peer := range peers {
+		header = append(header, Ours+"/"+peer)
+	}
+	cells := [][]string{header}
 	for _, row := range r.Rows {
 		line := []string{row.title()}
 		for _, forwarder := range r.Forwarders {
 			line = append(line, Number(row.Median(forwarder)))
 		}
-		cells = append(cells, append(line, Number(row.Ratio(Ours, Tokio))))
+		for _, peer := range peers {
+			line = append(line, Number(row.Ratio(Ours, peer)))
+		}
+		cells = append(cells, line)
 	}
 	return cells
 }
@@ -42,13 +66,16 @@ func (r *Row) title() string {
 	if r.Streams == 1 {
 		streams = "1 stream"
 	}
+	what := r.Measurement + ", " + streams
 	switch r.Measurement {
 	case Conn:
-		return fmt.Sprintf("connections, %d at a time: %s", r.Streams, r.Unit)
+		what = fmt.Sprintf("connections, %d at a time", r.Streams)
+	case Beside:
+		what = "connections beside " + streams + " of bulk"
 	case Held:
-		return fmt.Sprintf("bulk, 1 stream beside %d idle: %s", r.Streams, r.Unit)
+		what = fmt.Sprintf("bulk, 1 stream beside %d idle", r.Streams)
 	}
-	return fmt.Sprintf("%s, %s: %s", r.Measurement, streams, r.Unit)
+	return what + ": " + r.Unit
 }
 
 // Number has three digits that count, all of those before the point, and is

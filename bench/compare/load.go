@@ -1,8 +1,11 @@
+//go:build linux
+
 package main
 
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"log"
 	"math"
@@ -22,33 +25,47 @@ type load struct {
 	addr     string
 	streams  int
 	duration time.Duration
-	pid      int // the forwarder's; 0: there is none
+	pids     []int // of the forwarder
 }
 
 // runLoad makes one measurement, or holds streams open, and prints the figures.
-// It ends the process if something goes wrong.
 func runLoad(what string, args []string) {
 	var l load
+	var pid int
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	flags.IntVar(&l.streams, "n", 1, "how many streams at a time")
 	flags.DurationVar(&l.duration, "d", 2*time.Second, "how long to measure")
-	flags.IntVar(&l.pid, "pid", 0, "the forwarder's process")
+	flags.IntVar(&pid, "pid", 0, "the forwarder's process")
 	flags.Parse(args)
-	l.addr = flags.Arg(0)
+	l.addr, l.pids = flags.Arg(0), family(pid)
+	if what == "hold" {
+		l.hold()
+		return
+	}
+	figures, err := l.measure(what)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report(figures)
+}
+
+// measure makes one measurement. It ends the process if a stream breaks.
+func (l *load) measure(what string) ([]figure, error) {
 	switch what {
 	case bench.Bulk:
-		report(l.bulk())
+		return l.bulk(), nil
+	case bench.Paced:
+		return l.paced(helloPaced), nil
+	case bench.Drip:
+		return l.paced(helloDrip), nil
 	case bench.Ping:
-		report(l.ping())
+		return l.ping(), nil
 	case bench.Conn:
-		report(l.conn())
+		return l.conn(), nil
 	case bench.Idle:
-		report(l.idle())
-	case "hold":
-		l.hold()
-	default:
-		log.Fatalf("there is no measurement %q", what)
+		return l.idle(), nil
 	}
+	return nil, fmt.Errorf("there is no measurement %q", what)
 }
 
 // report leaves out what could not be measured.
@@ -62,33 +79,46 @@ func report(figures []figure) {
 // each runs f once for every stream, with the time at which to end, and returns
 // the forwarder's CPU seconds meanwhile.
 func (l *load) each(f func(stop time.Time)) (cpuSeconds float64) {
-	before, stop := cpu(l.pid), time.Now().Add(l.duration)
+	before, stop := total(l.pids, cpu), time.Now().Add(l.duration)
 	var streams sync.WaitGroup
 	for range l.streams {
 		streams.Go(func() { f(stop) })
 	}
 	streams.Wait()
-	return cpu(l.pid) - before
+	return total(l.pids, cpu) - before
 }
 
-// bulk reads as fast as it can.
-func (l *load) bulk() []figure {
-	var total atomic.Int64
-	used := l.each(func(stop time.Time) {
+// download reads what the server sends, and returns how many 10^9 bytes that
+// were, and the forwarder's CPU seconds.
+func (l *load) download(first hello) (gb, cpuSeconds float64) {
+	var bytes atomic.Int64
+	cpuSeconds = l.each(func(stop time.Time) {
 		c := l.dial()
 		defer c.Close()
-		c.Write([]byte(helloStream))
+		say(c, first)
 		b := make([]byte, blockSize)
 		for time.Now().Before(stop) {
 			n, err := c.Read(b)
 			if err != nil {
 				log.Fatal(err)
 			}
-			total.Add(int64(n))
+			bytes.Add(int64(n))
 		}
 	})
-	gb := float64(total.Load()) / 1e9
+	return float64(bytes.Load()) / 1e9, cpuSeconds
+}
+
+// bulk reads as fast as it can.
+func (l *load) bulk() []figure {
+	gb, used := l.download(helloStream)
 	return []figure{{bench.GBPerSecond, gb / l.duration.Seconds()}, {bench.CPUPerGB, used / gb}}
+}
+
+// paced reads what comes in small pieces, at the server's pace.
+func (l *load) paced(first hello) []figure {
+	gb, used := l.download(first)
+	seconds := l.duration.Seconds()
+	return []figure{{"Mbit/s", 8000 * gb / seconds}, {bench.CPUPercent, 100 * used / seconds}}
 }
 
 // ping sends 64 bytes and waits until they are back, again and again.
@@ -98,7 +128,7 @@ func (l *load) ping() []figure {
 	used := l.each(func(stop time.Time) {
 		c := l.dial()
 		defer c.Close()
-		c.Write([]byte(helloEcho))
+		say(c, helloEcho)
 		var mine []time.Duration
 		b := make([]byte, 64)
 		for time.Now().Before(stop) {
@@ -115,7 +145,7 @@ func (l *load) ping() []figure {
 	})
 	slices.Sort(all)
 	quantile := func(percent int) float64 { return float64(all[len(all)*percent/100].Nanoseconds()) / 1e3 }
-	return []figure{{"p50 µs", quantile(50)}, {"p99 µs", quantile(99)}, {"CPU µs each", used * 1e6 / float64(len(all))}}
+	return []figure{{bench.Median, quantile(50)}, {"p99 µs", quantile(99)}, {"CPU µs each", used * 1e6 / float64(len(all))}}
 }
 
 // conn opens, uses once and closes connections. They are reset so that no port
@@ -140,19 +170,19 @@ func (l *load) conn() []figure {
 		}
 	})
 	n := float64(done.Load())
-	return []figure{{"per second", n / l.duration.Seconds()}, {"failed", float64(failed.Load())}, {"CPU µs each", used * 1e6 / n}}
+	return []figure{{bench.PerSecond, n / l.duration.Seconds()}, {"failed", float64(failed.Load())}, {"CPU µs each", used * 1e6 / n}}
 }
 
 // idle opens connections and looks at the forwarder while they are silent.
 func (l *load) idle() []figure {
-	before := residentKiB(l.pid)
+	before := total(l.pids, residentKiB)
 	held := l.open()
 	time.Sleep(time.Second)
 	n := float64(len(held))
 	figures := []figure{
 		{"held", n},
-		{"KiB each", (residentKiB(l.pid) - before) / n},
-		{"descriptors each", descriptors(l.pid) / n},
+		{"KiB each", (total(l.pids, residentKiB) - before) / n},
+		{"descriptors each", total(l.pids, descriptors) / n},
 	}
 	runtime.KeepAlive(held)
 	return figures
@@ -185,10 +215,13 @@ func (l *load) open() (held []net.Conn) {
 
 // useOnce has one byte sent back.
 func useOnce(c net.Conn) error {
-	c.Write([]byte(helloEcho + "x"))
+	say(c, helloEcho+"x")
 	_, err := io.ReadFull(c, make([]byte, 1))
 	return err
 }
+
+// say sends what a client says first. That it fails, the read that follows tells.
+func say(c net.Conn, first hello) { io.WriteString(c, string(first)) }
 
 func (l *load) dial() net.Conn {
 	c, err := net.Dial("tcp", l.addr)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -19,7 +20,9 @@ import (
 const (
 	heldStreams     = 9000 // two descriptors each leave little of the limit
 	descriptorLimit = "20000"
-	loadLimit       = time.Minute // for what a measurement takes beside its time
+	connectors      = 16              // connections that are opened at a time
+	headStart       = time.Second / 2 // of bulk streams, before connections are opened beside them
+	loadLimit       = time.Minute     // for what a measurement takes beside its time
 )
 
 // figure is one number that a measurement has found.
@@ -29,52 +32,66 @@ type figure struct {
 }
 
 // measureAll measures in rounds. A measurement that fails leaves its cells empty.
-func (b *bed) measureAll() (*bench.Results, error) {
-	r := &bench.Results{Cores: runtime.NumCPU(), Seconds: b.seconds}
-	for _, f := range b.forwarders {
+func (c *comparison) measureAll() (*bench.Results, error) {
+	r := &bench.Results{Cores: runtime.NumCPU(), Seconds: c.seconds}
+	for _, f := range c.forwarders {
 		r.Forwarders = append(r.Forwarders, f.name)
 	}
-	for round := range b.rounds {
-		log.Printf("round %d of %d", round+1, b.rounds)
-		b.round(r, round)
-		if b.ctx.Err() != nil {
-			return nil, b.ctx.Err()
+	for round := range c.rounds {
+		log.Printf("round %d of %d", round+1, c.rounds)
+		c.round(r, round)
+		if c.ctx.Err() != nil {
+			return nil, c.ctx.Err()
 		}
 	}
-	log.Printf("%d idle streams", b.idle)
-	for _, f := range b.forwarders {
-		if f.name != bench.Direct {
-			b.measure(r, 0, bench.Idle, b.idle, f)
+	if c.wants(bench.Idle) {
+		log.Printf("%d idle streams", c.idle)
+		for _, f := range c.forwarders {
+			if f.name != bench.Direct {
+				c.measure(r, 0, bench.Idle, c.idle, f)
+			}
 		}
 	}
-	log.Printf("beside %d idle streams", heldStreams)
-	if err := b.measureHeld(r); err != nil && b.ctx.Err() == nil {
-		log.Printf("bulk beside idle streams is left out: %v", err)
+	if c.wants(bench.Held) {
+		log.Printf("beside %d idle streams", heldStreams)
+		if err := c.measureHeld(r); err != nil && c.ctx.Err() == nil {
+			log.Printf("bulk beside idle streams is left out: %v", err)
+		}
 	}
-	return r, b.ctx.Err()
+	return r, c.ctx.Err()
 }
 
 // round measures each forwarder once, in an order that turns by one each time:
 // none is always the first.
-func (b *bed) round(r *bench.Results, round int) {
+func (c *comparison) round(r *bench.Results, round int) {
 	for _, m := range []struct {
 		what    string
 		streams int
 	}{
 		{bench.Bulk, 1}, {bench.Bulk, 8},
 		{bench.Ping, 1}, {bench.Ping, 32},
-		{bench.Conn, 16},
+		{bench.Paced, 1}, {bench.Paced, 4}, {bench.Drip, 1},
+		{bench.Conn, connectors}, {bench.Beside, 8},
 	} {
-		for i := range b.forwarders {
-			b.measure(r, round, m.what, m.streams, b.forwarders[(i+round)%len(b.forwarders)])
+		if !c.wants(m.what) {
+			continue
+		}
+		for i := range c.forwarders {
+			c.measure(r, round, m.what, m.streams, c.forwarders[(i+round)%len(c.forwarders)])
 		}
 	}
 }
 
 // measure adds the figures of one measurement.
-func (b *bed) measure(r *bench.Results, round int, what string, streams int, f forwarder) {
-	figures, err := b.load(what, streams, f)
-	if err != nil && b.ctx.Err() == nil {
+func (c *comparison) measure(r *bench.Results, round int, what string, streams int, f forwarder) {
+	var figures []figure
+	var err error
+	if what == bench.Beside {
+		figures, err = c.beside(streams, f)
+	} else {
+		figures, err = c.load(what, streams, f, c.duration())
+	}
+	if err != nil && c.ctx.Err() == nil {
 		log.Printf("%s, %s with %d streams: %v", f.name, what, streams, err)
 	}
 	for _, figure := range figures {
@@ -82,21 +99,44 @@ func (b *bed) measure(r *bench.Results, round int, what string, streams int, f f
 	}
 }
 
+// beside measures new connections while bulk streams run, and what these bring.
+func (c *comparison) beside(streams int, f forwarder) ([]figure, error) {
+	type result struct {
+		gb  float64
+		err error
+	}
+	bulk := make(chan result, 1)
+	go func() {
+		gb, err := c.bulk(streams, f, headStart+c.duration()+headStart)
+		bulk <- result{gb, err}
+	}()
+	select {
+	case <-time.After(headStart):
+	case <-c.ctx.Done():
+	}
+	connections, err := c.value(bench.Conn, connectors, f, c.duration(), bench.PerSecond)
+	meanwhile := <-bulk
+	if err := cmp.Or(err, meanwhile.err); err != nil {
+		return nil, err
+	}
+	return []figure{{bench.PerSecond, connections}, {"bulk GB/s", meanwhile.gb}}, nil
+}
+
 // measureHeld measures a bulk stream with and without others held open, in a
 // process of its own that may open few more descriptors than those need.
-func (b *bed) measureHeld(r *bench.Results) error {
-	ctx, cancel := context.WithCancel(b.ctx)
+func (c *comparison) measureHeld(r *bench.Results) error {
+	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	f, err := b.startOurs(ctx, "limited", "prlimit", "--nofile="+descriptorLimit+":"+descriptorLimit)
+	f, err := c.startOurs(ctx, "limited", "prlimit", "--nofile="+descriptorLimit+":"+descriptorLimit)
 	if err != nil {
 		return err
 	}
-	for round := range b.rounds {
-		without, err := b.bulk(f)
+	for round := range c.rounds {
+		without, err := c.bulk(1, f, c.duration())
 		if err != nil {
 			return err
 		}
-		with, err := b.bulkBeside(heldStreams, f)
+		with, err := c.bulkBeside(heldStreams, f)
 		if err != nil {
 			return err
 		}
@@ -107,10 +147,10 @@ func (b *bed) measureHeld(r *bench.Results) error {
 }
 
 // load runs one measurement in a process of its own.
-func (b *bed) load(what string, streams int, f forwarder) ([]figure, error) {
-	ctx, cancel := b.loadContext()
+func (c *comparison) load(what string, streams int, f forwarder, duration time.Duration) ([]figure, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, duration+loadLimit)
 	defer cancel()
-	load := command(ctx, b.self, "load", what, "-n", strconv.Itoa(streams), "-d", b.duration().String(),
+	load := command(ctx, c.self, "load", what, "-n", strconv.Itoa(streams), "-d", duration.String(),
 		"-pid", strconv.Itoa(f.pid), loopback(f.port))
 	load.Stderr = os.Stderr
 	out, err := load.Output()
@@ -121,22 +161,27 @@ func (b *bed) load(what string, streams int, f forwarder) ([]figure, error) {
 	return figures, json.Unmarshal(out, &figures)
 }
 
-// bulk measures one bulk stream, in GB/s.
-func (b *bed) bulk(f forwarder) (float64, error) {
-	figures, err := b.load(bench.Bulk, 1, f)
+// bulk measures the throughput of bulk streams, in GB/s.
+func (c *comparison) bulk(streams int, f forwarder, duration time.Duration) (float64, error) {
+	return c.value(bench.Bulk, streams, f, duration, bench.GBPerSecond)
+}
+
+// value is the figure of one unit that a measurement has found.
+func (c *comparison) value(what string, streams int, f forwarder, duration time.Duration, unit string) (float64, error) {
+	figures, err := c.load(what, streams, f, duration)
 	for _, figure := range figures {
-		if figure.Unit == bench.GBPerSecond {
+		if figure.Unit == unit {
 			return figure.Value, err
 		}
 	}
-	return 0, cmp.Or(err, errors.New("no throughput"))
+	return 0, cmp.Or(err, fmt.Errorf("no figure of %s", unit))
 }
 
 // bulkBeside is the same while others are held open by another process.
-func (b *bed) bulkBeside(held int, f forwarder) (float64, error) {
-	ctx, cancel := b.loadContext()
+func (c *comparison) bulkBeside(held int, f forwarder) (float64, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.duration()+loadLimit)
 	defer cancel()
-	holder := command(ctx, b.self, "load", "hold", "-n", strconv.Itoa(held), loopback(f.port))
+	holder := command(ctx, c.self, "load", "hold", "-n", strconv.Itoa(held), loopback(f.port))
 	holder.Stderr = os.Stderr
 	release, err := holder.StdinPipe()
 	if err != nil {
@@ -154,11 +199,7 @@ func (b *bed) bulkBeside(held int, f forwarder) (float64, error) {
 	if _, err := bufio.NewReader(ready).ReadString('\n'); err != nil {
 		return 0, fmt.Errorf("holding %d streams: %w", held, err)
 	}
-	return b.bulk(f)
+	return c.bulk(1, f, c.duration())
 }
 
-func (b *bed) loadContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(b.ctx, b.duration()+loadLimit)
-}
-
-func (b *bed) duration() time.Duration { return time.Duration(b.seconds * float64(time.Second)) }
+func (c *comparison) duration() time.Duration { return time.Duration(c.seconds * float64(time.Second)) }

@@ -1,30 +1,62 @@
+//go:build linux
+
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// ticksPerSecond is the unit of times in /proc: 100 on every Linux that Go runs on.
-const ticksPerSecond = 100
-
-// cpu is the user and system time of a process in seconds; NaN if there is none.
-func cpu(pid int) float64 {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return math.NaN()
+// family is a process and its children: nginx has workers. It is empty without
+// a process, and has no child that is not there yet.
+func family(pid int) (pids []int) {
+	if pid == 0 {
+		return nil
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // the name before it may hold anything
-	var user, system float64
-	fmt.Sscan(fields[11], &user)
-	fmt.Sscan(fields[12], &system)
-	return (user + system) / ticksPerSecond
+	pids = []int{pid}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		children, _ := os.ReadFile(list)
+		for word := range strings.FieldsSeq(string(children)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
 }
 
-// residentKiB is the resident memory of a process in KiB; NaN if there is none.
+// total is the sum of what all of them have; NaN if there is none.
+func total(pids []int, of func(pid int) float64) float64 {
+	if len(pids) == 0 {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, pid := range pids {
+		sum += of(pid)
+	}
+	return sum
+}
+
+// cpu is the user and system time of a process in seconds. It asks the process's
+// own clock: what /proc says is rounded to hundredths, which is much for a
+// forwarder that is mostly idle.
+func cpu(pid int) float64 {
+	const schedulerClock = 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|schedulerClock), &t); err != nil {
+		return math.NaN()
+	}
+	return float64(t.Nano()) / 1e9
+}
+
+// residentKiB is the resident memory of a process in KiB.
 func residentKiB(pid int) float64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(status)) {
@@ -37,7 +69,7 @@ func residentKiB(pid int) float64 {
 	return math.NaN()
 }
 
-// descriptors is how many a process has open; NaN if there is none.
+// descriptors is how many a process has open.
 func descriptors(pid int) float64 {
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {

@@ -1,16 +1,27 @@
+//go:build linux
+
 package main
 
 import (
 	"io"
 	"net"
+	"time"
 )
 
-const blockSize = 256 << 10 // of bulk streams, for each read and write
-
-// What the server is to do with a connection: the first byte that a client sends.
 const (
-	helloStream = "s" // send zeroes
-	helloEcho   = "e" // send back what comes
+	blockSize = 256 << 10 // of bulk streams, for each read and write
+	pieceSize = 1400      // of paced streams, for each write
+)
+
+// hello is what a client sends first: a 5, as a SOCKS client does, because a
+// forwarder may refuse others, and what the server is to do with the connection.
+type hello string
+
+const (
+	helloStream hello = "\x05s" // send zeroes as fast as it goes
+	helloPaced  hello = "\x05p" // send ten pieces each millisecond
+	helloDrip   hello = "\x05d" // send one piece each tenth of a millisecond
+	helloEcho   hello = "\x05e" // send back what comes
 )
 
 // serve is the server behind the forwarders. It returns when it cannot go on.
@@ -19,6 +30,10 @@ func serve(addr string) error {
 	if err != nil {
 		return err
 	}
+	return serveOn(l)
+}
+
+func serveOn(l net.Listener) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -28,13 +43,14 @@ func serve(addr string) error {
 	}
 }
 
+// answer does what the client asks for until that ends the connection.
 func answer(c net.Conn) {
 	defer c.Close()
-	var hello [1]byte
-	if _, err := io.ReadFull(c, hello[:]); err != nil {
+	var first [2]byte
+	if _, err := io.ReadFull(c, first[:]); err != nil {
 		return
 	}
-	switch string(hello[:]) {
+	switch hello(first[:]) {
 	case helloStream:
 		block := make([]byte, blockSize)
 		for {
@@ -42,6 +58,10 @@ func answer(c net.Conn) {
 				return
 			}
 		}
+	case helloPaced:
+		pace(c, 10, time.Millisecond)
+	case helloDrip:
+		pace(c, 1, time.Millisecond/10)
 	case helloEcho:
 		b := make([]byte, 4096)
 		for {
@@ -49,7 +69,22 @@ func answer(c net.Conn) {
 			if err != nil {
 				return
 			}
-			c.Write(b[:n])
+			if _, err := c.Write(b[:n]); err != nil {
+				return
+			}
 		}
+	}
+}
+
+// pace writes some pieces in each interval. What it is late for it makes up.
+func pace(c net.Conn, pieces int, interval time.Duration) {
+	piece := make([]byte, pieceSize)
+	for next := time.Now().Add(interval); ; next = next.Add(interval) {
+		for range pieces {
+			if _, err := c.Write(piece); err != nil {
+				return
+			}
+		}
+		time.Sleep(time.Until(next))
 	}
 }
