@@ -73,14 +73,14 @@ bench: ## Measure the copy, the probe and the reading of routes
 	go test -run '^$$' -bench . -benchmem -count 6 ./backend/...
 
 .PHONY: compare
-compare: build ## Measure the program beside other forwarders (cargo, haproxy), into docs/performance.json and .svg
+compare: build ## Measure the program beside other forwarders (as far as cargo, haproxy, nginx are there), into docs/performance.*
 	@go build -C bench -o ../bin/compare ./compare
-	@bin/compare -binary $(BINARY) -rounds $(ROUNDS) -seconds $(SECONDS) -json docs/performance.json -markdown
+	@bin/compare -binary $(BINARY) -rounds $(ROUNDS) -seconds $(SECONDS) -json docs/performance.json
 	@$(MAKE) --no-print-directory plot
 
 .PHONY: plot
-plot: ## Draw docs/performance.svg anew from docs/performance.json
-	@go run -C bench ./plot ../docs/performance.json ../docs/performance.svg
+plot: ## Make the picture and the table of docs/performance.md anew from docs/performance.json
+	@go run -C bench ./plot ../docs/performance.json ../docs/performance.svg ../docs/performance.md
 
 .PHONY: bench-distance
 bench-distance: ## Measure what the spare connections save when the proxy is far away, in namespaces (root; make setup-ci)
@@ -113,4 +113,4 @@ setup-ci: ## Install what the end-to-end tests need (apt, as root)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin dist bench/tokio/target
+	rm -rf bin dist bench/rust/target
