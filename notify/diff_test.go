@@ -188,7 +188,7 @@ func TestFailed(t *testing.T) {
 		{backend.ErrNoValidProxy, Notification{ConnectFailed, "No proxy to connect to", "No valid proxy available or connection failed."}},
 		{backend.ErrNotRunning, Notification{ConnectFailed, "The service is not running", "Start it, and try again."}},
 		{&backend.Error{Code: backend.OwnListener, Message: "x is our own"}, Notification{ConnectFailed, "Not the address of a proxy", "x is our own."}},
-		{errors.New("out of paper"), Notification{ConnectFailed, "That did not work", "out of paper."}},
+		{errors.New("out of paper"), Notification{ConnectFailed, "That did not work", "It failed: out of paper."}},
 	} {
 		if got := Failed(test.err); got != test.want {
 			t.Errorf("%v:\n got %+v\nwant %+v", test.err, got, test.want)

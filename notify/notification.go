@@ -55,6 +55,8 @@ func failed(err *backend.Error) Notification {
 		n.Title = "No proxy to connect to"
 	case backend.BadAddress, backend.OwnListener:
 		n.Title = "Not the address of a proxy"
+	case backend.Internal:
+		n.Body = "It failed: " + err.Message + "."
 	case backend.NotRunning:
 		n.Title = "The service is not running"
 		n.Body = "Start it, and try again."

@@ -16,9 +16,9 @@ import (
 	"mycoproxy/notify"
 )
 
-// The names of the StatusNotifierItem specification (freedesktop.org, KDE's
-// part of it). The watcher is where icons register; panels that show icons
-// bring it.
+// The names of the StatusNotifierItem specification, as KDE's part of
+// freedesktop.org has it. The watcher is where icons register; panels that show
+// icons bring one.
 const (
 	watcherName     = "org.kde.StatusNotifierWatcher"
 	watcherPath     = "/StatusNotifierWatcher"
@@ -27,8 +27,8 @@ const (
 )
 
 const (
-	panelWait    = 5 * time.Second // for a panel that starts together with us
-	registerWait = time.Second     // for the icon to register by itself
+	panelWait    = 5 * time.Second // for a panel that starts together with the tray
+	registerWait = time.Second     // for systray to register the icon
 	busLimit     = 3 * time.Second // for an answer over the bus
 )
 
@@ -85,8 +85,8 @@ func (h *host) hasWatcher(ctx context.Context) bool {
 	return err == nil && has
 }
 
-// watch sees to it that the icon is shown whenever something can show it, and
-// says so once if nothing can. It calls lost if the session bus ends.
+// watch registers the icon with each watcher that comes, and tells the user once if
+// there is none. If the session bus ends, it calls lost.
 func (h *host) watch(ctx context.Context, n *notify.Notifier, lost func()) {
 	defer h.conn.Close()
 	owners := make(chan *dbus.Signal, 8)
@@ -103,7 +103,7 @@ func (h *host) watch(ctx context.Context, n *notify.Notifier, lost func()) {
 		select {
 		case s, ok := <-owners:
 			if !ok {
-				owners = nil // Done tells the rest
+				owners = nil // the connection is closed, and its context done
 			} else if len(s.Body) == 3 && s.Body[2] != "" {
 				check = time.After(registerWait)
 			}
@@ -131,9 +131,10 @@ var noPanel = notify.Notification{
 		"The icon appears as soon as there is one. Until then, use the command mycoproxy in a terminal.",
 }
 
-// register registers the icon with the watcher, unless it is there: systray does
-// so itself, but not if the panel came at the very moment when it began to look
-// for one, nor after a signal that it did not expect.
+// register registers the icon with the watcher, if there is a watcher and it does
+// not know the icon. Systray does so too, but misses a watcher that comes between
+// its first attempt and its subscription to the signal, and after a signal that it
+// does not expect it does so no more.
 func (h *host) register(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, busLimit)
 	defer cancel()

@@ -120,13 +120,19 @@ func TestTitle(t *testing.T) {
 				t.Logf("the title is %v", got)
 			}
 		}()
+		isTold := false
 		eventually(t, "a change of the title, to "+title, 15*time.Second, func() bool {
 			for len(changes) > 0 {
-				if signal := <-changes; signal.Name == itemInterface+".NewTitle" {
-					got = s.itemProperty("Title")
-				}
+				change := <-changes
+				isTold = isTold || change.Name == itemInterface+".NewTitle"
 			}
-			return got == title
+			item, err := s.item()
+			if !isTold || err != nil {
+				return false
+			}
+			v, err := item.GetProperty(itemInterface + ".Title")
+			got = v.Value()
+			return err == nil && got == title
 		})
 		if id := s.itemProperty("Id"); id != "Mycoproxy" {
 			t.Errorf("the Id is %v", id)

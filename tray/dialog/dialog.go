@@ -67,7 +67,7 @@ func (c command) run(ctx context.Context) (answer string, ok bool, err error) {
 	child := exec.CommandContext(ctx, c.program, c.args...)
 	child.Stdin, child.Stdout, child.Stderr = strings.NewReader(c.stdin), &stdout, &stderr
 	child.SysProcAttr = attributes()
-	child.WaitDelay = time.Second // should it leave children that hold its output
+	child.WaitDelay = time.Second // in case it leaves children behind that hold its output open
 	err = child.Run()
 	var failed *exec.ExitError
 	if ctx.Err() != nil {
