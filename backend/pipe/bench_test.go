@@ -4,19 +4,23 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"mycoproxy/backend/pipe/relay"
 )
 
 // BenchmarkBulk is one stream as fast as it goes, from the remote to the client.
 func BenchmarkBulk(b *testing.B) {
 	block := make([]byte, 256<<10)
 	f := start(b, serveTCP(b, func(c *net.TCPConn) {
+		io.ReadFull(c, make([]byte, len(hello)))
 		for {
 			if _, err := c.Write(block); err != nil {
 				return
 			}
 		}
-	}), Options{})
+	}), Config{})
 	c := dial(b, f)
+	io.WriteString(c, hello)
 	buffer := make([]byte, 256<<10)
 	b.SetBytes(int64(len(buffer)))
 	for b.Loop() {
@@ -29,9 +33,10 @@ func BenchmarkBulk(b *testing.B) {
 
 // BenchmarkRoundTrip is 64 bytes there and back.
 func BenchmarkRoundTrip(b *testing.B) {
-	f := start(b, serveTCP(b, echo), Options{})
+	f := start(b, serveTCP(b, echo), Config{})
 	c := dial(b, f)
 	message := make([]byte, 64)
+	copy(message, hello)
 	for b.Loop() {
 		c.Write(message)
 		if _, err := io.ReadFull(c, message); err != nil {
@@ -43,16 +48,16 @@ func BenchmarkRoundTrip(b *testing.B) {
 
 // BenchmarkConnection opens a stream, uses it once and closes it.
 func BenchmarkConnection(b *testing.B) {
-	f := start(b, serveTCP(b, echo), Options{})
+	f := start(b, serveTCP(b, echo), Config{})
 	for b.Loop() {
 		c, err := net.Dial("tcp", f.Addr().String())
 		if err != nil {
 			b.Fatal(err)
 		}
-		c.Write([]byte("x"))
+		io.WriteString(c, hello)
 		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 			b.Fatal(err)
 		}
-		reset(c)
+		relay.Reset(c)
 	}
 }

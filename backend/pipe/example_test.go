@@ -7,36 +7,39 @@ import (
 	"net/netip"
 
 	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
 )
 
-// A forwarder to a server that says hello.
+// A forwarder to a server that knows no more of SOCKS than the greeting.
 func Example() {
 	server, _ := net.Listen("tcp", "127.0.0.1:0")
 	defer server.Close()
 	go func() {
 		c, _ := server.Accept()
-		io.WriteString(c, "hello")
+		io.ReadFull(c, make([]byte, 3)) // the greeting
+		c.Write([]byte{5, 0})
 		c.Close()
 	}()
 
-	l, err := pipe.Bind(netip.MustParseAddrPort("127.0.0.1:0"))
+	l, err := listen.Bind(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		panic(err)
 	}
-	f := pipe.NewForwarder(l, pipe.Options{})
+	f := pipe.New(l, pipe.Config{})
 	f.Switch(server.Addr().(*net.TCPAddr).AddrPort())
 	served := make(chan error)
 	go func() { served <- f.Serve() }()
 
 	c, _ := net.Dial("tcp", f.Addr().String())
 	defer c.Close()
-	heard, _ := io.ReadAll(c)
-	fmt.Printf("%s\n", heard)
+	c.Write([]byte{5, 1, 0})
+	answer, _ := io.ReadAll(c)
+	fmt.Println(answer)
 
 	f.Close()
 	fmt.Println(<-served)
 	f.Wait()
 	// Output:
-	// hello
+	// [5 0]
 	// use of closed network connection
 }

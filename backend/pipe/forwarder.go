@@ -2,43 +2,42 @@ package pipe
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"mycoproxy/backend"
+	"mycoproxy/backend/pipe/listen"
+	"mycoproxy/backend/pipe/relay"
+	"mycoproxy/backend/pipe/warm"
 )
 
 const (
-	dialTimeout    = 10 * time.Second
 	minAcceptPause = 5 * time.Millisecond // after an accept error that passes; doubled each time
 	maxAcceptPause = time.Second
-	refusalLogGap  = time.Minute
 )
 
-// Options are the knobs of a [Forwarder]; the zero value is ready for use.
-type Options struct {
+// Config is what a [Forwarder] is made of; the zero value is ready for use.
+type Config struct {
 	// Share is whom to serve at first; zero: this machine only.
 	Share backend.Share
 
 	// Dial connects to the remote; nil: as a zero [net.Dialer] does. Its context
-	// ends after 10 seconds, and when the stream is not wanted any more.
+	// ends after 10 seconds, and when the session is not wanted any more.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Dialled hears of each dial that says something of the remote: err is nil
 	// if it answered. It is called from many goroutines; nil: nobody hears.
 	Dialled func(remote netip.AddrPort, err error)
 
-	// Opening is what [GreetedSpares] say and hear; zero: nothing, so that they
-	// are [DialledSpares].
-	Opening Opening
+	// Handshake is that of the idle upstreams of kind [warm.Greeted]; zero: they
+	// are [warm.Dialled].
+	Handshake warm.Handshake
 
-	// Counters count the streams; nil: they are counted nowhere.
+	// Counters count the sessions; nil: they are counted nowhere.
 	Counters *Counters
 
 	// Log takes what an administrator wants to know; nil: it is dropped.
@@ -62,102 +61,145 @@ func (c *Counters) Load() backend.Streams {
 }
 
 // Forwarder accepts connections on one listener and forwards each to the
-// remote. Make it with [NewForwarder].
+// remote. Make it with [New].
 type Forwarder struct {
-	Options
+	config   Config
 	listener net.Listener
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
+	sessions sync.WaitGroup
+	clients  relay.Conns // those of this machine
+	others   atomic.Pointer[others]
 	target   atomic.Pointer[target]
-	audience atomic.Pointer[audience]
-	streams  sync.WaitGroup
 
-	dialsSystem bool // Dial was left to us
-	loop        atomic.Pointer[loop]
-	spareKind   atomic.Int32 // a Spares
-	reserves    reserves     // the spares of streams that the loop does not carry
+	changing sync.Mutex // held while the target or the kind is changed
+	kind     warm.Kind
 
-	accepting   sync.Mutex // held by whoever calls accept
-	early       []net.Conn // accepted while Reach looked for its own
-	lastRefusal time.Time  // when a refusal was last logged
+	accepting sync.Mutex // held by whoever calls accept
+	early     []net.Conn // accepted by the self-test
+
+	refusing sync.Mutex
+	refusals map[string]time.Time // when each reason was last logged
 }
 
-// target is a remote, and the context of the streams to it.
+// target is a remote, and what connects to it.
 type target struct {
-	remote netip.AddrPort // the zero value: none
-	ctx    context.Context
-	cancel context.CancelFunc
+	remote netip.AddrPort
+	dialer *warm.Dialer
 }
 
-// audience is whom the listener serves, and the context of the streams of
-// other machines.
-type audience struct {
-	share  backend.Share
-	ctx    context.Context
-	cancel context.CancelFunc
+// others are the clients from other machines, as long as share serves them.
+type others struct {
+	share   backend.Share
+	clients *relay.Conns
 }
 
-// NewForwarder returns a Forwarder on l, which it owns from now on. It forwards
-// nowhere until [Forwarder.Switch] is called.
-func NewForwarder(l net.Listener, options Options) *Forwarder {
-	f := &Forwarder{Options: options, listener: l}
-	if f.Dial == nil {
-		f.dialsSystem = true
-		f.Dial = new(net.Dialer).DialContext
+// New returns a Forwarder on l, which it owns from now on. It forwards nowhere
+// until [Forwarder.Switch] is called.
+func New(l net.Listener, c Config) *Forwarder {
+	if c.Dialled == nil {
+		c.Dialled = func(netip.AddrPort, error) {}
 	}
-	if f.Dialled == nil {
-		f.Dialled = func(netip.AddrPort, error) {}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
 	}
-	if f.Counters == nil {
-		f.Counters = new(Counters)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if f.Log == nil {
-		f.Log = slog.New(slog.DiscardHandler)
-	}
+	f := &Forwarder{config: c, listener: l, refusals: map[string]time.Time{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	f.Switch(netip.AddrPort{})
-	f.SetShare(f.Share)
+	f.others.Store(&others{c.Share, new(relay.Conns)})
 	return f
 }
 
 // Addr is the address that the listener is bound to.
-func (f *Forwarder) Addr() netip.AddrPort { return addrPort(f.listener.Addr()) }
+func (f *Forwarder) Addr() netip.AddrPort { return listen.AddrPort(f.listener.Addr()) }
 
-// Switch makes remote the remote of all streams from now on and closes the
-// streams to the old one. A connection that was still being dialled goes to
-// the new one.
+// Counters returns the counts so far.
+func (f *Forwarder) Counters() backend.Streams { return f.config.Counters.Load() }
+
+// Switch makes remote the remote of all sessions from now on, and cuts those to
+// the old one. A session that is still at its beginning goes to the new one (see
+// [warm.Window.MayMove]). The zero remote is none.
 func (f *Forwarder) Switch(remote netip.AddrPort) {
-	next := &target{remote: remote}
-	next.ctx, next.cancel = context.WithCancel(f.ctx)
-	if old := f.target.Swap(next); old != nil {
-		old.cancel()
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	var next *target
+	if remote.IsValid() && f.ctx.Err() == nil {
+		next = f.newTarget(remote)
 	}
-	f.loop.Load().wake()
+	if old := f.target.Swap(next); old != nil {
+		old.dialer.Close()
+	}
 }
 
-// KeepSpares makes kind the spare connections that are kept from now on; at
-// first there are none. Those there are of another kind are closed.
-func (f *Forwarder) KeepSpares(kind Spares) {
-	if kind == GreetedSpares && len(f.Opening.Sent) == 0 {
-		kind = DialledSpares
+func (f *Forwarder) newTarget(remote netip.AddrPort) *target {
+	d := warm.New(warm.Config{
+		Dial:      f.dial(remote),
+		Handshake: f.config.Handshake,
+		Dialled: func(err error) {
+			if err != nil {
+				f.config.Log.Debug("dialling the remote failed", "remote", remote, "error", err)
+			}
+			if err == nil || !backend.IsLocal(err) {
+				f.config.Dialled(remote, err)
+			}
+		},
+	})
+	d.Keep(f.kind)
+	f.sessions.Go(d.Wait)
+	return &target{remote, d}
+}
+
+// dial returns what dials the remote.
+func (f *Forwarder) dial(remote netip.AddrPort) func(context.Context) (net.Conn, error) {
+	if f.config.Dial != nil {
+		address := remote.String()
+		return func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", address) }
 	}
-	if Spares(f.spareKind.Swap(int32(kind))) != kind {
-		f.clearReserves()
-		f.loop.Load().wake()
+	var dialer net.Dialer
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, remote)
+		if err != nil {
+			return nil, err
+		}
+		return conn, nil
+	}
+}
+
+// KeepIdle makes kind the idle upstreams that are kept from now on; at first
+// there are none.
+func (f *Forwarder) KeepIdle(kind warm.Kind) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	f.kind = kind
+	if t := f.target.Load(); t != nil {
+		t.dialer.Keep(kind)
 	}
 }
 
 // SetShare changes whom the listener serves. If it is fewer than before, the
-// streams of all other machines are closed.
+// sessions of all other machines are cut.
 func (f *Forwarder) SetShare(share backend.Share) {
-	next := &audience{share: share}
-	next.ctx, next.cancel = context.WithCancel(f.ctx)
-	if old := f.audience.Swap(next); old != nil && share < old.share {
-		old.cancel()
-	} else if old != nil {
-		context.AfterFunc(next.ctx, old.cancel)
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	old := f.others.Load()
+	next := &others{share, old.clients}
+	if share < old.share {
+		next.clients = new(relay.Conns)
+		defer old.clients.Cut()
 	}
-	f.loop.Load().wake()
+	f.others.Store(next)
+}
+
+// SelfTest returns the loopback addresses at which the listener is reached (see
+// [listen.SelfTest]). It is to be called before Serve.
+func (f *Forwarder) SelfTest() []netip.AddrPort {
+	f.accepting.Lock()
+	defer f.accepting.Unlock()
+	reached, early := listen.SelfTest(f.ctx, f.listener)
+	f.early = append(f.early, early...)
+	return reached
 }
 
 // Serve accepts and forwards until Close, after which it returns
@@ -170,9 +212,6 @@ func (f *Forwarder) Serve() error {
 		f.admit(conn)
 	}
 	f.early = nil
-	if served, err := f.serveSockets(); served {
-		return err
-	}
 	pause := minAcceptPause
 	for {
 		conn, err := f.listener.Accept()
@@ -182,10 +221,10 @@ func (f *Forwarder) Serve() error {
 			f.admit(conn)
 		case f.ctx.Err() != nil:
 			return net.ErrClosed
-		case slices.ContainsFunc(fatalErrors, func(fatal error) bool { return errors.Is(err, fatal) }), errors.Is(err, net.ErrClosed):
+		case listen.IsFatal(err):
 			return err
 		default:
-			f.Log.Warn("accepting a connection failed, trying again", "error", err, "in", pause)
+			f.config.Log.Warn("accepting a connection failed, trying again", "error", err, "in", pause)
 			select {
 			case <-time.After(pause):
 			case <-f.ctx.Done():
@@ -196,64 +235,21 @@ func (f *Forwarder) Serve() error {
 	}
 }
 
-// Close closes the listener and cuts every stream. The port is free when it
-// returns; [Forwarder.Wait] waits for the streams. It may be called twice.
+// Close closes the listener and cuts every session. The port is free when it
+// returns; [Forwarder.Wait] waits for the sessions. It may be called twice.
 func (f *Forwarder) Close() {
 	f.cancel()
 	f.listener.Close()
-	f.loop.Load().end()
+	f.Switch(netip.AddrPort{})
+	f.clients.Cut()
+	f.others.Load().clients.Cut()
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
 	defer f.accepting.Unlock()
 	for _, conn := range f.early {
-		reset(conn)
+		relay.Reset(conn)
 	}
 	f.early = nil
 }
 
-// Wait returns when no stream is left.
-func (f *Forwarder) Wait() { f.streams.Wait() }
-
-// admit starts a stream for conn, if its source is one to be served.
-func (f *Forwarder) admit(conn net.Conn) {
-	served, audience := f.judge(addrPort(conn.RemoteAddr()).Addr(), addrPort(conn.LocalAddr()).Addr())
-	if !served {
-		reset(conn)
-		return
-	}
-	f.Counters.total.Add(1)
-	f.Counters.open.Add(1)
-	f.streams.Go(func() {
-		defer f.Counters.open.Add(-1)
-		if audience == nil {
-			f.forward(context.Background(), conn) // the target's context ends it
-		} else {
-			f.forward(audience.ctx, conn)
-		}
-	})
-}
-
-// judge decides whether to serve a connection, and counts it if not. The
-// audience is that which it belongs to; nil: it is this machine's own.
-func (f *Forwarder) judge(source, local netip.Addr) (served bool, a *audience) {
-	if serves(backend.ShareOff, source, local) {
-		return true, nil
-	}
-	a = f.audience.Load()
-	if serves(a.share, source, local) {
-		return true, a
-	}
-	refused := f.Counters.refused.Add(1)
-	if now := time.Now(); f.lastRefusal.IsZero() || now.Sub(f.lastRefusal) >= refusalLogGap {
-		f.lastRefusal = now
-		f.Log.Warn("refused a connection from another machine", "source", source.Unmap(), "share", a.share, "refused in all", refused)
-	}
-	return false, nil
-}
-
-// addrPort is the address of a TCP connection; invalid if it is none.
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort()
-	}
-	return netip.AddrPort{}
-}
+// Wait returns when no session is left of a forwarder that is closed.
+func (f *Forwarder) Wait() { f.sessions.Wait() }

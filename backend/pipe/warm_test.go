@@ -3,57 +3,49 @@ package pipe
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"mycoproxy/backend/pipe/listen"
+	"mycoproxy/backend/pipe/warm"
 	"mycoproxy/internal/memnet"
 )
 
-var socks = Opening{Sent: []byte{5, 1, 0}, Answer: []byte{5, 0}}
+var socks = warm.Handshake{Greeting: []byte{5, 1, 0}, Answer: []byte{5, 0}}
 
 const otherGreeting = "\x05\x02\x00\x01"
 
-// carriers are the ways in which streams are carried.
-var carriers = map[string]Options{
-	"as usual here": {Opening: socks},
-	"by goroutines": {Opening: socks, Dial: new(net.Dialer).DialContext},
+// warmed starts a forwarder that keeps greeted upstreams.
+func warmed(t *testing.T, remote netip.AddrPort) *Forwarder {
+	t.Helper()
+	f := start(t, remote, Config{Handshake: socks})
+	f.KeepIdle(warm.Greeted)
+	return f
 }
 
-// starter starts a forwarder.
-type starter func(t *testing.T, remote netip.AddrPort) *Forwarder
-
-// eachWarm runs a test with each of the carriers; warm starts one that keeps
-// greeted spares.
-func eachWarm(t *testing.T, test func(t *testing.T, warm starter)) {
-	for name, options := range carriers {
-		t.Run(name, func(t *testing.T) {
-			test(t, func(t *testing.T, remote netip.AddrPort) *Forwarder {
-				f := start(t, remote, options)
-				f.KeepSpares(GreetedSpares)
-				return f
-			})
-		})
-	}
-}
-
-// oneSpare is a forwarder that has one greeted spare to p, and one stream.
-func oneSpare(t *testing.T, warm starter) (f *Forwarder, p *proxy) {
+// oneIdle is a forwarder that has one greeted upstream to p, and one session.
+func oneIdle(t *testing.T) (f *Forwarder, p *proxy) {
 	t.Helper()
 	p = new(proxy)
-	f = warm(t, serveTCP(t, p.serve))
-	talk(t, f, string(socks.Sent))
+	f = warmed(t, serveTCP(t, p.serve))
+	talk(t, f, string(socks.Greeting))
 	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
 	return f, p
+}
+
+func randomBytes(random *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
 }
 
 // proxy is a server that answers a greeting of any length from 3 to 4 bytes, and
@@ -103,16 +95,13 @@ func until(t *testing.T, what string, ok func() bool) {
 // were written, which is after they may have been answered.
 func streamsOver(t *testing.T, f *Forwarder) {
 	t.Helper()
-	until(t, "all streams are over", func() bool { return f.Counters.Load().Open == 0 })
+	until(t, "all streams are over", func() bool { return f.Counters().Open == 0 })
 }
 
-// isReset knows how Windows calls it, too.
-func isReset(err error) bool {
-	const wsaeconnreset = syscall.Errno(10054)
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset)
-}
+// request asks for a connection to 192.0.2.1:80.
+const request = "\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50"
 
-// talk greets through the forwarder and sends a message back and forth.
+// talk greets through the forwarder and sends a request, which comes back.
 func talk(t *testing.T, f *Forwarder, greeting string) *net.TCPConn {
 	t.Helper()
 	c := dial(t, f)
@@ -121,9 +110,9 @@ func talk(t *testing.T, f *Forwarder, greeting string) *net.TCPConn {
 	if _, err := io.ReadFull(c, answer); err != nil || !bytes.Equal(answer, socks.Answer) {
 		t.Fatalf("the greeting was answered %v, %v", answer, err)
 	}
-	io.WriteString(c, "hello")
-	heard := make([]byte, 5)
-	if _, err := io.ReadFull(c, heard); err != nil || string(heard) != "hello" {
+	io.WriteString(c, request)
+	heard := make([]byte, len(request))
+	if _, err := io.ReadFull(c, heard); err != nil || string(heard) != request {
 		t.Fatalf("heard %q, %v", heard, err)
 	}
 	return c
@@ -132,147 +121,137 @@ func talk(t *testing.T, f *Forwarder, greeting string) *net.TCPConn {
 // A stream is given a connection that was made before it came, and another is
 // made in its place.
 func TestStreamsAreGivenSpares(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		for name, c := range map[string]struct {
-			greeting string
-			greeted  int64 // by the forwarder, after one stream
-		}{"the opening": {string(socks.Sent), 1}, "another": {otherGreeting, 0}} {
-			t.Run(name, func(t *testing.T) {
-				var p proxy
-				f := warm(t, serveTCP(t, p.serve))
+	for name, c := range map[string]struct {
+		greeting string
+		greeted  int64 // by the forwarder, after one stream
+	}{"the opening": {string(socks.Greeting), 1}, "another": {otherGreeting, 0}} {
+		t.Run(name, func(t *testing.T) {
+			var p proxy
+			f := warmed(t, serveTCP(t, p.serve))
+			talk(t, f, c.greeting)
+			until(t, "one spare", func() bool { return p.accepted.Load() == 2 && p.greeted.Load() == 1+c.greeted })
+			talk(t, f, c.greeting)
+			until(t, "two spares", func() bool { return p.accepted.Load() == 4 && p.greeted.Load() == 2+2*c.greeted })
+			for range 20 {
 				talk(t, f, c.greeting)
-				until(t, "one spare", func() bool { return p.accepted.Load() == 2 && p.greeted.Load() == 1+c.greeted })
-				talk(t, f, c.greeting)
-				until(t, "two spares", func() bool { return p.accepted.Load() == 4 && p.greeted.Load() == 2+2*c.greeted })
-				for range 20 {
-					talk(t, f, c.greeting)
-				}
-				until(t, "eight spares", func() bool { return p.accepted.Load() == 22+mostSpares })
-				f.KeepSpares(NoSpares)
-				until(t, "no spare", func() bool { return p.open.Load() == 22 })
-			})
-		}
-	})
+			}
+			until(t, "eight spares", func() bool { return p.accepted.Load() == 22+8 })
+			f.KeepIdle(warm.None)
+			until(t, "no spare", func() bool { return p.open.Load() == 22 })
+		})
+	}
 }
 
 func TestSparesGoWithTheRemote(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		f, p := oneSpare(t, warm)
-		var q proxy
-		f.Switch(serveTCP(t, q.serve))
-		until(t, "nothing is open to the old remote", func() bool { return p.open.Load() == 0 })
-		talk(t, f, string(socks.Sent))
-		until(t, "spares of the new one", func() bool { return q.open.Load() == 3 })
-		f.Close()
-		until(t, "nothing is open to the new one", func() bool { return q.open.Load() == 0 })
-	})
+	f, p := oneIdle(t)
+	var q proxy
+	f.Switch(serveTCP(t, q.serve))
+	until(t, "nothing is open to the old remote", func() bool { return p.open.Load() == 0 })
+	talk(t, f, string(socks.Greeting))
+	until(t, "a spare of the new one", func() bool { return q.open.Load() == 2 })
+	f.Close()
+	until(t, "nothing is open to the new one", func() bool { return q.open.Load() == 0 })
 }
 
 // Whatever goes through spares, it is what would have gone through other
 // connections.
 func TestEveryByteArrivesOverSpares(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		f := warm(t, serveTCP(t, p.serve))
-		talk(t, f, string(socks.Sent)).Close()
-		var clients sync.WaitGroup
-		var up, down atomic.Int64
-		up.Add(int64(len(socks.Sent) + len("hello")))
-		down.Add(int64(len(socks.Answer) + len("hello")))
-		for i := range 40 {
-			clients.Go(func() {
-				random := rand.New(rand.NewPCG(uint64(i), 2))
-				data := randomBytes(random, 1+random.IntN(200_000))
-				c := dial(t, f)
-				greeting := []string{string(socks.Sent), otherGreeting}[random.IntN(2)]
-				up.Add(int64(len(greeting) + len(data)))
-				down.Add(int64(len(socks.Answer) + len(data)))
-				go func() {
-					all := append([]byte(greeting), data...) // the greeting is not waited for
-					for len(all) > 0 {
-						n := min(len(all), 1+random.IntN(20_000))
-						c.Write(all[:n])
-						all = all[n:]
-					}
-					c.CloseWrite()
-				}()
-				got, err := io.ReadAll(c)
-				if want := append(bytes.Clone(socks.Answer), data...); err != nil || !bytes.Equal(got, want) {
-					t.Errorf("stream %d: %d bytes of %d, %v", i, len(got), len(want), err)
+	var p proxy
+	f := warmed(t, serveTCP(t, p.serve))
+	talk(t, f, string(socks.Greeting)).Close()
+	var clients sync.WaitGroup
+	var up, down atomic.Int64
+	up.Add(int64(len(socks.Greeting) + len(request)))
+	down.Add(int64(len(socks.Answer) + len(request)))
+	for i := range 40 {
+		clients.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 2))
+			data := randomBytes(random, 1+random.IntN(200_000))
+			c := dial(t, f)
+			greeting := []string{string(socks.Greeting), otherGreeting}[random.IntN(2)]
+			up.Add(int64(len(greeting) + len(data)))
+			down.Add(int64(len(socks.Answer) + len(data)))
+			go func() {
+				all := append([]byte(greeting), data...) // the greeting is not waited for
+				for len(all) > 0 {
+					n := min(len(all), 1+random.IntN(20_000))
+					c.Write(all[:n])
+					all = all[n:]
 				}
-			})
-		}
-		clients.Wait()
-		streamsOver(t, f)
-		if got := f.Counters.Load(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
-			t.Errorf("counted %d bytes up and %d down, want %d and %d", got.BytesUp, got.BytesDown, up.Load(), down.Load())
-		}
-	})
+				c.CloseWrite()
+			}()
+			got, err := io.ReadAll(c)
+			if want := append(bytes.Clone(socks.Answer), data...); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("stream %d: %d bytes of %d, %v", i, len(got), len(want), err)
+			}
+		})
+	}
+	clients.Wait()
+	streamsOver(t, f)
+	if got := f.Counters(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
+		t.Errorf("counted %d bytes up and %d down, want %d and %d", got.BytesUp, got.BytesDown, up.Load(), down.Load())
+	}
 }
 
 // A remote that closes what is idle costs its spares, and no stream anything.
 func TestRemoteThatClosesIdleConnections(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		f := warm(t, serveTCP(t, func(c *net.TCPConn) {
-			c.SetDeadline(time.Now().Add(50 * time.Millisecond))
-			p.serve(c)
-		}))
-		for i := range 5 {
-			talk(t, f, []string{string(socks.Sent), otherGreeting}[i%2])
-			until(t, "the remote closes all", func() bool { return p.open.Load() == 0 })
-		}
-	})
+	var p proxy
+	f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
+		c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		p.serve(c)
+	}))
+	for i := range 5 {
+		talk(t, f, []string{string(socks.Greeting), otherGreeting}[i%2])
+		until(t, "the remote closes all", func() bool { return p.open.Load() == 0 })
+	}
 }
 
 // A spare that fails when it is used is replaced, and the client sees nothing.
 func TestSpareThatFailsIsReplaced(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		for name, fail := range map[string]func(*net.TCPConn){
-			"reset": func(c *net.TCPConn) { c.SetLinger(0) },
-			"end":   func(*net.TCPConn) {},
-		} {
-			for _, greeting := range []string{string(socks.Sent), otherGreeting} {
-				t.Run(name, func(t *testing.T) {
-					var p proxy
-					var failing atomic.Bool // for the next one to say something
-					f := warm(t, serveTCP(t, func(c *net.TCPConn) {
-						p.accepted.Add(1)
-						if greeting == string(socks.Sent) && !p.greet(c) {
-							return
-						}
-						r := bufio.NewReader(c)
-						if _, err := r.Peek(1); err != nil {
-							return
-						}
-						if failing.CompareAndSwap(true, false) {
-							fail(c)
-							return
-						}
-						if greeting == otherGreeting {
-							io.ReadFull(r, make([]byte, len(greeting)))
-							c.Write(socks.Answer)
-						}
-						io.Copy(c, r)
-					}))
-					first := talk(t, f, greeting)
-					until(t, "a spare", func() bool {
-						return p.accepted.Load() == 2 && (greeting == otherGreeting || p.greeted.Load() == 2)
-					})
-					first.Close()
-					failing.Store(true)
-					talk(t, f, greeting).Close()
-					if failing.Load() {
-						t.Error("no spare failed")
+	for name, fail := range map[string]func(*net.TCPConn){
+		"reset": func(c *net.TCPConn) { c.SetLinger(0) },
+		"end":   func(*net.TCPConn) {},
+	} {
+		for _, greeting := range []string{string(socks.Greeting), otherGreeting} {
+			t.Run(name, func(t *testing.T) {
+				var p proxy
+				var failing atomic.Bool // for the next one to say something
+				f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
+					p.accepted.Add(1)
+					if greeting == string(socks.Greeting) && !p.greet(c) {
+						return
 					}
-					streamsOver(t, f)
-					if got, want := f.Counters.Load().BytesUp, int64(2*len(greeting+"hello")); got != want {
-						t.Errorf("counted %d bytes up, want %d", got, want)
+					r := bufio.NewReader(c)
+					if _, err := r.Peek(1); err != nil {
+						return
 					}
+					if failing.CompareAndSwap(true, false) {
+						fail(c)
+						return
+					}
+					if greeting == otherGreeting {
+						io.ReadFull(r, make([]byte, len(greeting)))
+						c.Write(socks.Answer)
+					}
+					io.Copy(c, r)
+				}))
+				first := talk(t, f, greeting)
+				until(t, "a spare", func() bool {
+					return p.accepted.Load() == 2 && (greeting == otherGreeting || p.greeted.Load() == 2)
 				})
-			}
+				first.Close()
+				failing.Store(true)
+				talk(t, f, greeting).Close()
+				if failing.Load() {
+					t.Error("no spare failed")
+				}
+				streamsOver(t, f)
+				if got, want := f.Counters().BytesUp, int64(2*len(greeting+request)); got != want {
+					t.Errorf("counted %d bytes up, want %d", got, want)
+				}
+			})
 		}
-	})
+	}
 }
 
 // A spare saves the dial, is closed after its time, and one whose opening is not
@@ -285,15 +264,15 @@ func TestTimesOfSpares(t *testing.T) {
 		var silent atomic.Bool
 		n.Delay(remote, distance)
 		n.Serve(remote, func(c net.Conn) {
-			if io.ReadFull(c, make([]byte, len(socks.Sent))); silent.Load() {
+			if io.ReadFull(c, make([]byte, len(socks.Greeting))); silent.Load() {
 				memnet.Silent(c)
 			}
 			c.Write(socks.Answer)
 			memnet.Echo(c)
 		})
-		f := NewForwarder(listen(t, &n), Options{Opening: socks, Dial: n.Dial})
+		f := New(listenIn(t, &n), Config{Handshake: socks, Dial: n.Dial})
 		f.Switch(remote)
-		f.KeepSpares(GreetedSpares)
+		f.KeepIdle(warm.Greeted)
 		go f.Serve()
 		open := func() int {
 			synctest.Wait()
@@ -304,7 +283,7 @@ func TestTimesOfSpares(t *testing.T) {
 			c := connect(t, &n, loopback)
 			defer c.Close()
 			began := time.Now()
-			c.Write(socks.Sent)
+			c.Write(socks.Greeting)
 			io.ReadFull(c, make([]byte, len(socks.Answer)))
 			took := time.Since(began)
 			io.WriteString(c, "x")
@@ -323,11 +302,11 @@ func TestTimesOfSpares(t *testing.T) {
 			t.Errorf("%d connections after three streams, want as many spares", now)
 		}
 		for i, dials := 1, n.Dials(); i < len(dials); i++ {
-			if gap := dials[i].At.Sub(dials[i-1].At); gap < dialGap { // else the remote might get them in another order
+			if gap := dials[i].At.Sub(dials[i-1].At); gap < 5*time.Millisecond { // else the remote might get them in another order
 				t.Errorf("a dial %v after another", gap)
 			}
 		}
-		time.Sleep(spareLifetime)
+		time.Sleep(20 * time.Second)
 		if now := open(); now != 0 {
 			t.Errorf("%d connections after their time", now)
 		}
@@ -338,13 +317,13 @@ func TestTimesOfSpares(t *testing.T) {
 		if now := open(); now != 1 {
 			t.Errorf("%d connections, want the spare", now)
 		}
-		time.Sleep(answerLimit)
+		time.Sleep(2 * time.Second)
 		silent.Store(false)
 		answered()
 		if now := open(); now != 0 {
 			t.Errorf("%d connections after one was not answered", now)
 		}
-		time.Sleep(spareRest)
+		time.Sleep(10 * time.Second)
 		answered()
 		time.Sleep(distance)
 		if now := open(); now == 0 {
@@ -357,54 +336,50 @@ func TestTimesOfSpares(t *testing.T) {
 
 // A client that asks for nothing costs no more than its spare.
 func TestClientThatAsksNothing(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		f, p := oneSpare(t, warm)
-		c := dial(t, f)
-		c.Write(socks.Sent)
-		io.ReadFull(c, make([]byte, 2))
-		c.CloseWrite()
-		if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
-			t.Errorf("the client saw %q, %v; want the end", got, err)
-		}
-		until(t, "two more spares", func() bool { return p.greeted.Load() == 4 })
-		if n := p.accepted.Load(); n != 4 {
-			t.Errorf("%d connections for two streams and two spares", n)
-		}
-	})
+	f, p := oneIdle(t)
+	c := dial(t, f)
+	c.Write(socks.Greeting)
+	io.ReadFull(c, make([]byte, 2))
+	c.CloseWrite()
+	if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+		t.Errorf("the client saw %q, %v; want the end", got, err)
+	}
+	until(t, "two more spares", func() bool { return p.greeted.Load() == 4 })
+	if n := p.accepted.Load(); n != 4 {
+		t.Errorf("%d connections for two streams and two spares", n)
+	}
 }
 
 // A client that ends right after its request is answered all the same, over a
-// spare and over what replaces one.
+// spare, too. Where that fails the client sees a reset: its end is said once.
 func TestClientThatEndsAtOnce(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		var failing atomic.Bool // for the next one to say something
-		f := warm(t, serveTCP(t, func(c *net.TCPConn) {
-			if !p.greet(c) {
-				return
-			}
-			request, err := io.ReadAll(c)
-			if len(request) == 0 || err != nil || failing.CompareAndSwap(true, false) {
-				c.SetLinger(0)
-				return
-			}
-			c.Write(request)
-		}))
-		for i, fails := range []bool{false, false, true, false} {
-			failing.Store(fails)
-			c := dial(t, f)
-			io.WriteString(c, string(socks.Sent)+"request")
-			c.CloseWrite()
-			got, err := io.ReadAll(c)
-			if want := string(socks.Answer) + "request"; err != nil || string(got) != want {
-				t.Errorf("stream %d heard %q, %v", i, got, err)
-			}
-			if failing.Load() {
-				t.Error("no spare failed")
-			}
-			until(t, "a spare", func() bool { return p.greeted.Load() > int64(i+1) })
+	var p proxy
+	var failing atomic.Bool // for the next one to say something
+	f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
+		if !p.greet(c) {
+			return
 		}
-	})
+		request, err := io.ReadAll(c)
+		if len(request) == 0 || err != nil || failing.CompareAndSwap(true, false) {
+			c.SetLinger(0)
+			return
+		}
+		c.Write(request)
+	}))
+	for i, fails := range []bool{false, false, true, false} {
+		failing.Store(fails)
+		c := dial(t, f)
+		io.WriteString(c, string(socks.Greeting)+request)
+		c.CloseWrite()
+		got, err := io.ReadAll(c)
+		if want := string(socks.Answer) + request; fails && !isReset(err) || !fails && (err != nil || string(got) != want) {
+			t.Errorf("session %d heard %q, %v", i, got, err)
+		}
+		if failing.Load() {
+			t.Error("no spare failed")
+		}
+		until(t, "a spare", func() bool { return p.greeted.Load() > int64(i+1) })
+	}
 }
 
 // A stream that waits for its first answer over a spare ends with the remote, or
@@ -415,32 +390,30 @@ func TestWaitingStreamIsCut(t *testing.T) {
 		"close":  (*Forwarder).Close,
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachWarm(t, func(t *testing.T, warm starter) {
-				var p proxy
-				var silent, waiting atomic.Bool
-				f := warm(t, serveTCP(t, func(c *net.TCPConn) {
-					p.greet(c)
-					if silent.Load() {
-						c.Read(make([]byte, 1))
-						waiting.Store(true)
-						c.Read(make([]byte, 1))
-						return
-					}
-					echo(c)
-				}))
-				silent.Store(true)
-				first := dial(t, f)
-				first.Write(socks.Sent)
-				until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
-				c := dial(t, f)
-				c.Write(append(bytes.Clone(socks.Sent), 'x'))
-				io.ReadFull(c, make([]byte, 2))
-				until(t, "the remote has the request", waiting.Load)
-				end(f)
-				if n, err := c.Read(make([]byte, 1)); n != 0 || !isReset(err) {
-					t.Errorf("the client saw %d bytes, %v; want a reset", n, err)
+			var p proxy
+			var silent, waiting atomic.Bool
+			f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
+				p.greet(c)
+				if silent.Load() {
+					c.Read(make([]byte, 1))
+					waiting.Store(true)
+					c.Read(make([]byte, 1))
+					return
 				}
-			})
+				echo(c)
+			}))
+			silent.Store(true)
+			first := dial(t, f)
+			first.Write(socks.Greeting)
+			until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+			c := dial(t, f)
+			c.Write(append(bytes.Clone(socks.Greeting), 'x'))
+			io.ReadFull(c, make([]byte, 2))
+			until(t, "the remote has the request", waiting.Load)
+			end(f)
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !isReset(err) {
+				t.Errorf("the client saw %d bytes, %v; want a reset", n, err)
+			}
 		})
 	}
 }
@@ -448,81 +421,63 @@ func TestWaitingStreamIsCut(t *testing.T) {
 // What was told to the client must hold for the connection that replaces a
 // spare, or else the stream breaks.
 func TestReplacementThatAnswersOtherwise(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		var p proxy
-		var locked atomic.Bool
-		f := warm(t, serveTCP(t, func(c *net.TCPConn) {
-			if locked.Load() {
-				io.ReadFull(c, make([]byte, 3))
-				c.Write([]byte{5, 255})
-				return
-			}
-			p.greet(c)
-			b := make([]byte, 5)
-			n, _ := c.Read(b)
-			if !locked.Load() {
-				c.Write(b[:n])
-				echo(c)
-			}
-		}))
-		talk(t, f, string(socks.Sent))
-		until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
-		locked.Store(true)
-		c := dial(t, f)
-		c.Write(socks.Sent)
-		io.ReadFull(c, make([]byte, 2))
-		c.Write([]byte("x"))
-		if n, err := c.Read(make([]byte, 1)); n != 0 || !isReset(err) {
-			t.Errorf("the client saw %d bytes, %v; want a reset", n, err)
+	var p proxy
+	var locked atomic.Bool
+	f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
+		if locked.Load() {
+			io.ReadFull(c, make([]byte, 3))
+			c.Write([]byte{5, 255})
+			return
 		}
-	})
+		p.greet(c)
+		b := make([]byte, 5)
+		n, _ := c.Read(b)
+		if !locked.Load() {
+			c.Write(b[:n])
+			echo(c)
+		}
+	}))
+	talk(t, f, string(socks.Greeting))
+	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+	locked.Store(true)
+	c := dial(t, f)
+	c.Write(socks.Greeting)
+	io.ReadFull(c, make([]byte, 2))
+	io.WriteString(c, request)
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !isReset(err) {
+		t.Errorf("the client saw %d bytes, %v; want a reset", n, err)
+	}
 }
 
 // A remote that serves one connection at a time is never kept from a stream by
 // a spare.
 func TestRemoteThatServesOneAtATime(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var p proxy
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				p.serve(c.(*net.TCPConn))
-				c.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p proxy
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
 			}
-		}()
-		f := warm(t, addrPort(l.Addr()))
-		defer func() {
-			l.Close()
-			f.Close()
-			<-served
-		}()
-		random := rand.New(rand.NewPCG(1, 3))
-		for range 40 {
-			c := talk(t, f, []string{string(socks.Sent), otherGreeting}[random.IntN(2)])
+			p.serve(c.(*net.TCPConn))
 			c.Close()
 		}
-	})
-}
-
-// A client that waits for the remote to speak is not waited for.
-func TestSilentClient(t *testing.T) {
-	eachWarm(t, func(t *testing.T, warm starter) {
-		f, p := oneSpare(t, warm)
-		before := p.accepted.Load()
-		c := dial(t, f)
-		until(t, "a connection of its own", func() bool { return p.accepted.Load() > before })
-		c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("the silent client hears %v", err)
-		}
-	})
+	}()
+	f := warmed(t, listen.AddrPort(l.Addr()))
+	defer func() {
+		l.Close()
+		f.Close()
+		<-served
+	}()
+	random := rand.New(rand.NewPCG(1, 3))
+	for range 40 {
+		c := talk(t, f, []string{string(socks.Greeting), otherGreeting}[random.IntN(2)])
+		c.Close()
+	}
 }

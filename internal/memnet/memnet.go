@@ -1,7 +1,7 @@
 // Package memnet is a network in memory for tests: dials with their delays,
-// servers that answer a greeting as they are told to, and listeners. It is made
-// of [net.Pipe], so that a test under testing/synctest can run on fake time,
-// which sockets of the system would stop.
+// servers that answer a greeting as they are told to, and listeners. A test
+// under testing/synctest runs on it on fake time, which sockets of the system
+// would stop.
 package memnet
 
 import (
@@ -101,28 +101,22 @@ func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error)
 		n.closed()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs := NewPair(dialler, addr)
+	ours.onClose = n.closed
 	go func() {
 		defer theirs.Close()
 		serve(theirs)
 	}()
-	return &conn{Conn: ours, onClose: sync.OnceFunc(n.closed)}, nil
+	return ours, nil
 }
+
+// dialler is where dials come from.
+var dialler = netip.MustParseAddrPort("[400::1]:4711")
 
 func (n *Network) closed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.open--
-}
-
-type conn struct {
-	net.Conn
-	onClose func()
-}
-
-func (c *conn) Close() error {
-	c.onClose()
-	return c.Conn.Close()
 }
 
 // Answers reads the SOCKS5 greeting, waits unless the other side closes, and
@@ -169,9 +163,9 @@ func (n *Network) Connect(addr, source netip.AddrPort) (net.Conn, error) {
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs := NewPair(source, addr)
 	select {
-	case l.conns <- &accepted{theirs, addr, source}:
+	case l.conns <- theirs:
 		return ours, nil
 	case <-l.closed:
 		return nil, syscall.ECONNREFUSED
@@ -217,12 +211,3 @@ func (l *listener) Close() error {
 }
 
 func (l *listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }
-
-// accepted is the listener's end of a connection.
-type accepted struct {
-	net.Conn
-	local, remote netip.AddrPort
-}
-
-func (a *accepted) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(a.local) }
-func (a *accepted) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(a.remote) }

@@ -1,4 +1,4 @@
-package pipe
+package listen
 
 import (
 	"net/netip"
@@ -6,21 +6,30 @@ import (
 	"mycoproxy/backend"
 )
 
-// serves reports whether a connection from source, which arrived at the local
-// address, is one that share serves.
-func serves(share backend.Share, source, local netip.Addr) bool {
+// IsLocal reports whether a connection from source, which arrived at the local
+// address, comes from this machine.
+func IsLocal(source, local netip.Addr) bool {
 	source, local = source.Unmap().WithZone(""), local.Unmap().WithZone("")
 	switch {
-	case share == backend.ShareAll:
-		return true
 	case source.IsLoopback(), source == local:
 		return true
-	case share == backend.ShareLAN && (source.IsPrivate() || source.IsLinkLocalUnicast()):
-		return true // no overlay address is in these ranges
 	case source.IsLinkLocalUnicast():
 		return false // on its link it may be another machine's, whatever our other links have
 	default:
 		return backend.LocalAddresses()[source]
+	}
+}
+
+// Serves reports whether share serves connections from another machine's address.
+func Serves(share backend.Share, source netip.Addr) bool {
+	source = source.Unmap().WithZone("")
+	switch share {
+	case backend.ShareAll:
+		return true
+	case backend.ShareLAN:
+		return source.IsPrivate() || source.IsLinkLocalUnicast() // no overlay address is in these ranges
+	default:
+		return false
 	}
 }
 

@@ -1,10 +1,10 @@
 //go:build unix
 
-package pipe
+package listen
 
 import "golang.org/x/sys/unix"
 
 const errInUse = unix.EADDRINUSE
 
-// Errors of accept after which the listener will never accept again.
+// fatalErrors are the errors of accept after which nothing will be accepted any more.
 var fatalErrors = []error{unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EOPNOTSUPP}

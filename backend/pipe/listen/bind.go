@@ -1,4 +1,4 @@
-package pipe
+package listen
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	psnet "github.com/shirou/gopsutil/v4/net"
@@ -21,6 +22,7 @@ import (
 func Bind(addr netip.AddrPort) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // nothing here has two paths, and each accept would pay for it
+	setOptions(&config)
 	network := "tcp"
 	if addr.Addr().Is4() {
 		network = "tcp4" // else 0.0.0.0 would take IPv6 too
@@ -53,6 +55,12 @@ func Explain(addr netip.AddrPort, err error) *backend.Error {
 		cause += " by " + who
 	}
 	return &backend.Error{Code: backend.PortInUse, Message: fmt.Sprintf(sentence, addr, cause)}
+}
+
+// IsFatal reports whether a listener will never accept again after err.
+func IsFatal(err error) bool {
+	return errors.Is(err, net.ErrClosed) ||
+		slices.ContainsFunc(fatalErrors, func(fatal error) bool { return errors.Is(err, fatal) })
 }
 
 func inUse(err error) bool { return errors.Is(err, errInUse) }

@@ -1,8 +1,8 @@
-package pipe
+package listen
 
 import "golang.org/x/sys/windows"
 
 const errInUse = windows.WSAEADDRINUSE
 
-// Errors of accept after which the listener will never accept again.
+// fatalErrors are the errors of accept after which nothing will be accepted any more.
 var fatalErrors = []error{windows.WSAEBADF, windows.WSAEINVAL, windows.WSAENOTSOCK, windows.WSAEOPNOTSUPP}

@@ -1,0 +1,74 @@
+package listen
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+const selfTestTimeout = 500 * time.Millisecond
+
+// SelfTest dials the listener's own port, over 127.0.0.1 and ::1 if it is bound
+// to all interfaces, and returns the addresses at which it was this listener
+// that answered. On some systems another program can hold the more specific
+// address, and applications would reach that one. Connections of others that
+// come meanwhile are returned, too. An address that does not answer costs half
+// a second at most. A listener that is not the system's reaches nothing.
+func SelfTest(ctx context.Context, listener net.Listener) (reached []netip.AddrPort, early []net.Conn) {
+	l, ok := listener.(*net.TCPListener)
+	if !ok {
+		return nil, nil
+	}
+	defer l.SetDeadline(time.Time{})
+	bound := AddrPort(l.Addr())
+	candidates := []netip.Addr{bound.Addr().Unmap()}
+	if bound.Addr().IsUnspecified() {
+		candidates = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	for _, ip := range candidates {
+		addr := netip.AddrPortFrom(ip, bound.Port())
+		isOurs, others := dialSelf(ctx, l, addr)
+		if early = append(early, others...); isOurs {
+			reached = append(reached, addr)
+		}
+	}
+	return reached, early
+}
+
+// dialSelf reports whether l accepts what is dialled at addr, and returns what
+// else it accepts until then.
+func dialSelf(ctx context.Context, l *net.TCPListener, addr netip.AddrPort) (isOurs bool, others []net.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, selfTestTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return false, nil
+	}
+	defer conn.Close()
+	l.SetDeadline(time.Now().Add(selfTestTimeout))
+	for {
+		accepted, err := l.Accept()
+		if err != nil {
+			return false, others
+		}
+		if unmapped(accepted.RemoteAddr()) == unmapped(conn.LocalAddr()) {
+			accepted.Close()
+			return true, others
+		}
+		others = append(others, accepted)
+	}
+}
+
+func unmapped(a net.Addr) netip.AddrPort {
+	p := AddrPort(a)
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// AddrPort is the address of a TCP connection or listener; invalid if it is none.
+func AddrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort()
+	}
+	return netip.AddrPort{}
+}

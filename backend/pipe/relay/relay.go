@@ -1,0 +1,137 @@
+// Package relay copies bytes between two connections, both ways, until both
+// directions have ended:
+//
+//	relay.Copy(client, upstream, &up, &down)
+//
+// An end of one direction is passed on as a half-close, and the other direction
+// goes on. Where a direction fails, both connections are reset, so that neither
+// side takes a broken session for a finished one; what came before the failure
+// is delivered first, within 5 seconds. A connection that is closed meanwhile,
+// as [Conns.Cut] does, ends the session at once, with a reset of the other one.
+//
+// Between sockets of the system a direction that waits holds no buffer, and on
+// Linux the kernel moves bulk by itself (splice(2)).
+package relay
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	sentLimit = 5 * time.Second // for how long a side may be behind before its rest is dropped
+	sentCheck = 10 * time.Millisecond
+)
+
+// session is the two connections and how far they have come.
+type session struct {
+	client, upstream side
+	ended            atomic.Int32 // directions that have ended well
+	broken           atomic.Bool  // a direction has failed
+	limit            atomic.Pointer[time.Timer]
+}
+
+// Copy copies from client to upstream, counting the bytes that it delivers in
+// up, and from upstream to client, counting them in down, until both directions
+// have ended or the session is broken. Then it closes both.
+func Copy(client, upstream net.Conn, up, down *atomic.Int64) {
+	s := new(session)
+	s.client.use(client)
+	s.upstream.use(upstream)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.copy(&s.upstream, &s.client, up)
+	}()
+	s.copy(&s.client, &s.upstream, down)
+	<-done
+	if t := s.limit.Load(); t != nil {
+		t.Stop()
+	}
+	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
+		waitSent(&s.client)
+		waitSent(&s.upstream)
+		s.cut()
+	}
+	client.Close()
+	upstream.Close()
+}
+
+// copy copies one direction until its end, and passes that on. It is a named
+// method so that a goroutine dump reads well.
+func (s *session) copy(dst, src *side, count *atomic.Int64) {
+	readErr, writeErr := copyBytes(dst, src, count)
+	if readErr == nil && writeErr == nil && s.isEnd(src) {
+		if s.ended.Add(1) == 2 {
+			return // Copy closes both connections, which is the end for either side
+		}
+		dst.writeEnded.Store(true)
+		if writeErr = closeWrite(dst.Conn); writeErr == nil {
+			return
+		}
+	}
+	s.broken.Store(true)
+	switch {
+	case errors.Is(readErr, net.ErrClosed), errors.Is(writeErr, net.ErrClosed):
+		s.cut()
+	case writeErr != nil:
+		// Nothing more can go to dst, but what came from dst before may still be
+		// on its way to src. The other direction delivers that, finds the failure
+		// behind it, and cuts. It must not wait for ever, though, for a src that
+		// itself waits until somebody reads from it.
+		if before := s.limit.Swap(time.AfterFunc(sentLimit, s.cut)); before != nil {
+			before.Stop()
+		}
+	default:
+		waitSent(dst)
+		waitSent(src) // the other direction may have found the failure first
+		s.cut()
+	}
+}
+
+// isEnd reports whether a read of no bytes from src was its end. The system
+// tells of a reset once, to whoever reads or writes next: if the other direction
+// was told, a read looks like an end.
+func (s *session) isEnd(src *side) bool {
+	return !s.broken.Load() && (src.writeEnded.Load() || !src.wasReset())
+}
+
+// cut ends both sides with a reset.
+func (s *session) cut() {
+	Reset(s.client.Conn)
+	Reset(s.upstream.Conn)
+}
+
+// waitSent returns when what was written to the side has arrived, or cannot: a
+// reset would throw away what the other side has not been sent yet.
+func waitSent(s *side) {
+	for end := time.Now().Add(sentLimit); s.unsent() > 0 && time.Now().Before(end); {
+		time.Sleep(sentCheck)
+	}
+}
+
+// Unsent is the number of bytes written to c that the other side has not
+// acknowledged; 0 where the system does not tell.
+func Unsent(c net.Conn) int {
+	var s side
+	s.use(c)
+	return s.unsent()
+}
+
+// Reset closes a connection in such a way that the other side sees an error
+// and not an end.
+func Reset(c net.Conn) {
+	if c, ok := c.(interface{ SetLinger(seconds int) error }); ok {
+		c.SetLinger(0)
+	}
+	c.Close()
+}
+
+func closeWrite(c net.Conn) error {
+	if c, ok := c.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return c.Close()
+}
