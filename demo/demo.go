@@ -14,7 +14,7 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/engine"
-	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
 )
 
 // Options are what a demo is given.
@@ -108,11 +108,11 @@ func (d *demo) choosePort() (netip.AddrPort, error) {
 	var last error
 	for i, port := range ports {
 		addr := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
-		l, err := pipe.Bind(addr)
+		l, err := listen.Bind(addr)
 		if err == nil {
 			l.Close()
 			if i > 0 {
-				d.step("%v", pipe.Explain(netip.AddrPortFrom(addr.Addr(), ports[0]), last))
+				d.step("%v", listen.Explain(netip.AddrPortFrom(addr.Addr(), ports[0]), last))
 				d.step("using port %d instead", port)
 			}
 			return addr, nil

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
 )
 
 // checkPort binds the port for a moment, unless the service has it.
@@ -23,9 +23,9 @@ func (s Subject) checkPort(context.Context) Finding {
 		return skipped("the service is about to listen")
 	}
 	addr := s.Settings.Listen.AddrPort
-	l, err := pipe.Bind(addr)
+	l, err := listen.Bind(addr)
 	if err != nil {
-		return bad("End that program, or choose another port: setting listen", "%v", pipe.Explain(addr, err))
+		return bad("End that program, or choose another port: setting listen", "%v", listen.Explain(addr, err))
 	}
 	l.Close()
 	return ok("%s is free", addr)

@@ -13,7 +13,7 @@ import (
 	"mycoproxy/backend/control"
 	"mycoproxy/backend/engine"
 	"mycoproxy/backend/mycelium"
-	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
 	"mycoproxy/backend/settings"
 )
 
@@ -39,9 +39,9 @@ func Serve(ctx context.Context, socket net.Listener, c Config) error {
 	e, closeNode := newEngine(c)
 	defer closeNode()
 	if api := c.Settings.API; api.IsValid() {
-		l, err := pipe.Bind(api.AddrPort)
+		l, err := listen.Bind(api.AddrPort)
 		if err != nil {
-			return pipe.Explain(api.AddrPort, err)
+			return listen.Explain(api.AddrPort, err)
 		}
 		c.Log.Info("the API is open", "address", l.Addr())
 		group.Go(func() error { return control.ServeLoopback(ctx, l, control.NewHandler(e, nil), c.Log) })

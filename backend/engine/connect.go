@@ -11,6 +11,8 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
+	"mycoproxy/backend/pipe/warm"
 	"mycoproxy/backend/scan"
 )
 
@@ -99,8 +101,8 @@ func (e *Engine) checkNotOwn(remote netip.AddrPort) error {
 // isOwn reports whether this service itself listens at the address; local are
 // the addresses of this machine.
 func (e *Engine) isOwn(addr netip.AddrPort, local map[netip.Addr]bool) bool {
-	return pipe.Listens(e.listening(), addr, local) ||
-		slices.ContainsFunc(e.config.Own, func(own netip.AddrPort) bool { return pipe.Listens(own, addr, local) })
+	return listen.Listens(e.listening(), addr, local) ||
+		slices.ContainsFunc(e.config.Own, func(own netip.AddrPort) bool { return listen.Listens(own, addr, local) })
 }
 
 // listening returns the address of the listener, whether it is bound yet or not.
@@ -230,7 +232,7 @@ func (e *Engine) listenFor(t *connecting, addr netip.AddrPort) error {
 		return err
 	}
 	if bindErr != nil {
-		return pipe.Explain(e.config.Listen, bindErr) // takes its time, so not on the loop
+		return listen.Explain(e.config.Listen, bindErr) // takes its time, so not on the loop
 	}
 	select {
 	case <-f.ready:
@@ -272,13 +274,13 @@ func (e *Engine) startForwarding() error {
 		return err
 	}
 	f := &forwarding{
-		Forwarder: pipe.NewForwarder(l, pipe.Options{
-			Share:    e.share,
-			Dial:     e.config.Dial,
-			Dialled:  e.dialled,
-			Opening:  pipe.Opening{Sent: scan.Greeting, Answer: scan.Accepted},
-			Counters: &e.counters,
-			Log:      e.log,
+		Forwarder: pipe.New(l, pipe.Config{
+			Share:     e.share,
+			Dial:      e.config.Dial,
+			Dialled:   e.dialled,
+			Handshake: warm.Handshake{Greeting: scan.Greeting, Answer: scan.Accepted},
+			Counters:  &e.counters,
+			Log:       e.log,
 		}),
 		ready:  make(chan struct{}),
 		closed: make(chan struct{}),
@@ -293,7 +295,7 @@ func (e *Engine) startForwarding() error {
 
 // serve is the task of a listener.
 func (e *Engine) serve(f *forwarding) {
-	reached := f.Reach()
+	reached := f.SelfTest()
 	e.do(e.ctx, func() {
 		f.reached = reached
 		close(f.ready)

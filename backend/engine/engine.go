@@ -15,6 +15,7 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/listen"
 	"mycoproxy/backend/scan"
 )
 
@@ -54,7 +55,7 @@ type Config struct {
 
 	// Dial makes all outgoing connections; nil: that of a zero [net.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Bind makes the listener; nil: [pipe.Bind].
+	// Bind makes the listener; nil: [listen.Bind].
 	Bind func(netip.AddrPort) (net.Listener, error)
 
 	// Log takes what an administrator wants to know; nil: it is dropped.
@@ -94,7 +95,7 @@ type Engine struct {
 // New returns an engine that does nothing before Run.
 func New(c Config) *Engine {
 	if c.Bind == nil {
-		c.Bind = pipe.Bind
+		c.Bind = listen.Bind
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -161,7 +162,7 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 // of the remote now.
 func (e *Engine) reconcile() {
 	if f := e.forwarding; f != nil {
-		f.KeepSpares(e.spares(f))
+		f.KeepIdle(e.idleKind(f))
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/pipe"
+	"mycoproxy/backend/pipe/warm"
 )
 
 // suspectAfter is how many dials in a row must fail before the remote is checked.
@@ -53,16 +53,16 @@ func isAlive(mode backend.Mode) func(backend.Verdict) bool {
 	}
 }
 
-// spares returns which spare connections to keep: none while the remote is
-// under suspicion or does not listen.
-func (e *Engine) spares(f *forwarding) pipe.Spares {
+// idleKind returns which idle upstreams to keep: none while the remote is under
+// suspicion or does not listen.
+func (e *Engine) idleKind(f *forwarding) warm.Kind {
 	switch {
 	case !e.config.Warm, f.checking != nil, f.verdict == backend.NotListening:
-		return pipe.NoSpares
+		return warm.None
 	case f.verdict == backend.Valid:
-		return pipe.GreetedSpares
+		return warm.Greeted
 	default:
-		return pipe.DialledSpares
+		return warm.Dialled
 	}
 }
 
