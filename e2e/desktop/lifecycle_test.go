@@ -13,7 +13,7 @@ import (
 	"mycoproxy/e2e/proxies"
 )
 
-// A panel that crashes and comes back has the icon again, although notifications
+// A panel that crashes and comes back gets the icon again, although notifications
 // were closed in between.
 func TestIconComesBack(t *testing.T) {
 	t.Parallel()
@@ -125,8 +125,8 @@ func TestBusDies(t *testing.T) {
 	}
 }
 
-// However a service comes and goes, the menu works: the tray does the work when
-// no service does.
+// However a service comes and goes, the menu works: while there is none, the tray
+// does the work.
 func TestServiceComesAndGoes(t *testing.T) {
 	t.Parallel()
 	fast, _, slow, _ := proxies.Some(t)

@@ -25,7 +25,8 @@ type row struct {
 	isChecked   bool
 }
 
-// String is the row as a test wants it: [x] for a tick, brackets around what is gray.
+// String is the row as the tests write it: with [x] for a tick, and in parentheses
+// if it is gray.
 func (r row) String() string {
 	text := r.label
 	if !r.enabled {
@@ -115,7 +116,7 @@ func (s *session) menu() ([]row, error) {
 		if err := dbus.Store([]any{child.Value()}, &l); err != nil {
 			return nil, err
 		}
-		if is(l.Props, "visible", true) {
+		if flag(l.Props, "visible") {
 			rows = append(rows, rowOf(l))
 		}
 	}
@@ -129,18 +130,16 @@ func rowOf(l layout) row {
 	return row{
 		id:          l.ID,
 		label:       strings.ReplaceAll(label, "__", "_"),
-		enabled:     is(l.Props, "enabled", true),
+		enabled:     flag(l.Props, "enabled"),
 		isCheckable: toggle != "",
 		isChecked:   state == 1,
 	}
 }
 
-// is reads a property that may be left out.
-func is(properties map[string]dbus.Variant, name string, otherwise bool) bool {
-	if value, ok := properties[name].Value().(bool); ok {
-		return value
-	}
-	return otherwise
+// flag is a property that is true or false; one that is left out is true.
+func flag(properties map[string]dbus.Variant, name string) bool {
+	value, ok := properties[name].Value().(bool)
+	return value || !ok
 }
 
 // untilRow waits for a row whose text, as String has it, begins so.

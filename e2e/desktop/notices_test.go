@@ -57,8 +57,8 @@ func (n *notices) with(text string) (found []notice) {
 	return found
 }
 
-// closeAll says that the notifications are closed, to the one who sent them alone:
-// some services do, others say it to all.
+// closeAll tells the sender of the notifications, and nobody else, that they are
+// closed. Some services do it so; others tell everybody.
 func (n *notices) closeAll(t *testing.T) {
 	t.Helper()
 	n.mu.Lock()

@@ -73,8 +73,8 @@ func (w *watcher) registered() []string {
 	return slices.Clone(w.items)
 }
 
-// wantOne waits for an item, and until the tray has looked whether it is there,
-// after which it could have registered a second one.
+// wantOne waits until an item registers, and then until the tray has looked for
+// its item: it would register a second one if it did not see the first.
 func (w *watcher) wantOne(t *testing.T) {
 	t.Helper()
 	took := eventually(t, "the icon registers", 5*time.Second, func() bool { return len(w.registered()) > 0 })

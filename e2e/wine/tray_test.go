@@ -65,7 +65,7 @@ func (w *windows) until(t *testing.T, what string, ok func(backend.State) bool) 
 			t.Logf("the state is %s", text)
 		}
 	}()
-	eventually(t, what, 15*time.Second, func() bool {
+	eventually(t, what, 30*time.Second, func() bool {
 		state = w.state(t)
 		return ok(state)
 	})
