@@ -88,7 +88,7 @@ func askToLeave(ctx context.Context, other predecessor) error {
 	case !state.Tray:
 		return &RunningError{PID: state.PID}
 	}
-	if err := other.Shutdown(ctx); err != nil {
+	if err := other.Shutdown(ctx); err != nil && !errors.Is(err, backend.ErrNotRunning) {
 		return fmt.Errorf("take over from the tray (pid %d): %w", state.PID, err)
 	}
 	return nil

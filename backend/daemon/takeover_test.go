@@ -27,7 +27,7 @@ func (h *holder) State(context.Context) (backend.State, error) { return h.state,
 
 func (h *holder) Shutdown(context.Context) error {
 	h.shutdown++
-	if h.refusal == nil {
+	if h.refusal == nil || h.refusal == backend.ErrNotRunning {
 		h.err = backend.ErrNotRunning
 		h.free = time.Now().Add(h.lingers)
 	}
@@ -52,6 +52,7 @@ func TestTakeOver(t *testing.T) {
 		"nobody":                       {},
 		"a tray":                       {holder: holder{has: true, state: backend.State{Tray: true, PID: 7}}},
 		"a tray that takes its time":   {holder: holder{has: true, state: backend.State{Tray: true, PID: 7}, lingers: time.Second}, took: time.Second},
+		"a tray that just ends":        {holder: holder{has: true, state: backend.State{Tray: true, PID: 7}, refusal: backend.ErrNotRunning, lingers: time.Second}, took: time.Second},
 		"a tray that does not go":      {holder: holder{has: true, state: backend.State{Tray: true, PID: 7}, lingers: time.Hour}, want: "already running", took: takeOverLimit},
 		"a tray that refuses":          {holder: holder{has: true, state: backend.State{Tray: true, PID: 7}, refusal: silent}, want: "take over from the tray (pid 7): " + silent.Message},
 		"a service":                    {holder: holder{has: true, state: backend.State{PID: 7}}, want: "already running (pid 7)"},
