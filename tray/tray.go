@@ -17,6 +17,10 @@ const (
 	// tick is how often the age of the last scan is looked at.
 	tick = 15 * time.Second
 
+	// openTick is how often an open menu is looked at: when it is closed, the rows
+	// may move.
+	openTick = 50 * time.Millisecond
+
 	// keptAfterOpening is how long the rows keep their places after the menu was
 	// opened. No system tells that it was closed without a click.
 	keptAfterOpening = 2 * time.Minute
@@ -124,10 +128,8 @@ func run(ctx context.Context, c Config, s screen) error {
 	watched := make(chan error, 1)
 	t.tasks.Go(func() { watched <- t.watch() })
 	t.askLogin()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
 	for {
-		t.refresh()
+		again := t.refresh()
 		select {
 		case s := <-t.states:
 			if (s.Phase == backend.Offline) != (t.model.state.Phase == backend.Offline) {
@@ -143,7 +145,7 @@ func run(ctx context.Context, c Config, s screen) error {
 			t.askLogin()
 		case f := <-t.posts:
 			f()
-		case <-ticker.C:
+		case <-time.After(again):
 		case err := <-watched:
 			if t.ctx.Err() == nil {
 				return fmt.Errorf("follow the service: %w", err)
@@ -155,16 +157,21 @@ func run(ctx context.Context, c Config, s screen) error {
 	}
 }
 
-// refresh shows the model as it is now, if that looks different.
-func (t *tray) refresh() {
-	t.model.now = time.Now()
-	if !t.model.now.Before(t.fixed) && !t.screen.isOpen() {
+// refresh shows the model as it is now, if that looks different. It returns when
+// to do so again at the latest.
+func (t *tray) refresh() (again time.Duration) {
+	t.model.now, again = time.Now(), tick
+	switch {
+	case t.screen.isOpen():
+		again = openTick
+	case !t.model.now.Before(t.fixed):
 		t.arrangement = arrange(t.model)
 	}
 	if v := render(t.model, t.arrangement); v != t.showing {
 		t.screen.show(v)
 		t.showing = v
 	}
+	return again
 }
 
 // watch follows the backend until its Watch ends, and with it the tray: to watch

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ type user struct {
 	states chan backend.State
 	click  chan row
 	open   chan struct{}
+	inMenu atomic.Bool // where that is known
 
 	mu        sync.Mutex
 	view      view
@@ -90,7 +92,7 @@ func (u *user) show(v view) {
 }
 func (u *user) clicks() <-chan row      { return u.click }
 func (u *user) opened() <-chan struct{} { return u.open }
-func (u *user) isOpen() bool            { return false }
+func (u *user) isOpen() bool            { return u.inMenu.Load() }
 
 func (u *user) answer(question string) (string, bool, error) {
 	if u.thinking != nil {
@@ -399,6 +401,24 @@ func TestRowsStayWhileTheMenuIsOpen(t *testing.T) {
 		u.press("Scan now")
 		if first() == was {
 			t.Error("the order stays after a click")
+		}
+	})
+}
+
+// Where it is known that the menu is open, the rows keep their places until it is
+// closed, and no longer: who opens it again sees the new ones.
+func TestRowsMoveWhenTheMenuIsClosed(t *testing.T) {
+	withTray(t, disconnected(), func(t *testing.T, u *user) {
+		u.inMenu.Store(true)
+		u.publish(with(disconnected(), func(s *backend.State) { s.Proxies = proxies(4, 1) }))
+		time.Sleep(10 * tick)
+		if v, _ := u.shown(); v.rows[rowValid+3].label != "" {
+			t.Error("there is a new row in the open menu")
+		}
+		u.inMenu.Store(false)
+		time.Sleep(openTick)
+		if v, _ := u.shown(); v.rows[rowValid+3].label == "" {
+			t.Error("there is no new row in the menu after it was closed")
 		}
 	})
 }
