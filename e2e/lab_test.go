@@ -228,7 +228,8 @@ const (
 	pictures  = 40
 )
 
-// startWeb starts a web server, and a server that answers once it has read to the end.
+// startWeb starts a web server, a server that answers once it has read to the end,
+// and one that echoes.
 func (lab *lab) startWeb() error {
 	n, err := lab.add("web")
 	if err != nil {
@@ -246,7 +247,8 @@ func (lab *lab) startWeb() error {
 		return err
 	}
 	go answerAfterTheEnd(l)
-	return nil
+	_, err = serveAt(n, ":7", echo)
+	return err
 }
 
 func webPages() http.Handler {

@@ -221,14 +221,9 @@ func (s *service) mustGet() {
 // listener is the inode of the listening socket, which another socket never has.
 func (s *service) listener() string {
 	s.t.Helper()
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", s.state().PID))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 9 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", backend.DefaultPort)) && f[3] == "0A" { // TCP_LISTEN
-			return f[9]
+	for _, l := range sockets(s.t, s.state().PID) {
+		if l.localPort == backend.DefaultPort && l.state == listening {
+			return l.inode
 		}
 	}
 	s.t.Fatal("nothing listens on 1080")

@@ -3,27 +3,20 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"mycoproxy/backend"
 )
 
-// toRemote counts the connections from the service to port 1080 of others that
-// stand, the closed ones not.
+// toRemote counts the connections from this machine to port 1080 of others that
+// neither end has closed.
 func (s *service) toRemote() (n int) {
 	s.t.Helper()
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", s.state().PID))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 9 && strings.HasSuffix(f[2], ":0438") && f[3] == "01" && !strings.HasPrefix(f[2], "0000000000000000") {
+	for _, c := range sockets(s.t, s.state().PID) {
+		if c.remotePort == backend.DefaultPort && c.state == established && !c.fromHere() {
 			n++
 		}
 	}

@@ -1,0 +1,73 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// States of a TCP socket, as the system numbers them.
+const (
+	established = "01"
+	synSent     = "02"
+	listening   = "0A"
+)
+
+// socket is one that the system lists as of IPv6; those of clients on this
+// machine, too.
+type socket struct {
+	localPort, remotePort uint16
+	remote                string // its address, in hexadecimal
+	state, inode          string
+}
+
+// sockets lists the TCP sockets of a namespace, as a process in it sees them.
+func sockets(t testing.TB, pid int) (all []socket) {
+	t.Helper()
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := func(address string) uint16 {
+		_, digits, _ := strings.Cut(address, ":")
+		n, _ := strconv.ParseUint(digits, 16, 16)
+		return uint16(n)
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 9 && f[0] != "sl" {
+			remote, _, _ := strings.Cut(f[2], ":")
+			all = append(all, socket{port(f[1]), port(f[2]), remote, f[3], f[9]})
+		}
+	}
+	return all
+}
+
+// acknowledged waits until the other end's system has all that was sent, so that
+// what is sent next is a segment of its own.
+func acknowledged(c net.Conn) error {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		var left int
+		if controlErr := raw.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); controlErr != nil {
+			return controlErr
+		}
+		if err != nil || left == 0 {
+			return err
+		}
+	}
+	return os.ErrDeadlineExceeded
+}
+
+// fromHere reports whether the other end is ::1 or an IPv4 address.
+func (s socket) fromHere() bool { return strings.HasPrefix(s.remote, "0000000000000000") }
