@@ -99,7 +99,7 @@ var loaded = regexp.MustCompile(fmt.Sprintf(`loaded %d from \S+ after (\d+) ms`,
 // browser's own clock: its start is not counted.
 func (w *way) browse() time.Duration {
 	w.t.Helper()
-	out, err := w.laptop.command(chromium(w.t, w.proxy, fmt.Sprintf("http://[%v]/many", w.peer))...).Output()
+	out, err := w.laptop.command(chromium(w.t, "--proxy-server=socks5://"+w.proxy, fmt.Sprintf("http://[%v]/many", w.peer))...).Output()
 	found := loaded.FindSubmatch(out)
 	if err != nil || found == nil {
 		w.t.Fatalf("%s: the page ends with %q, %v", w.name, out[max(0, len(out)-200):], err)

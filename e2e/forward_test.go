@@ -55,12 +55,12 @@ func TestPasswordIsTheApplicationsBusiness(t *testing.T) {
 	}
 }
 
-// chromium is a command that prints what a page has become once it is loaded
-// through the proxy, by a browser that has never run before.
-func chromium(t testing.TB, proxy string, more ...string) []string {
+// chromium is a command that prints what a page has become once it is loaded, by a
+// browser that has never run before.
+func chromium(t testing.TB, more ...string) []string {
 	return append([]string{"timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir=" + t.TempDir(), "--proxy-server=socks5://" + proxy, "--dump-dom"}, more...)
+		"--user-data-dir=" + t.TempDir(), "--dump-dom"}, more...)
 }
 
 func TestChromium(t *testing.T) {
@@ -68,7 +68,7 @@ func TestChromium(t *testing.T) {
 	s := serve(t, lab)
 	for _, name := range []string{"dante", "micro", "sshdynamic"} {
 		s.connect(name)
-		out, err := s.laptop.command(chromium(t, "127.0.0.1:1080", "--virtual-time-budget=20000", "http://web.test/many")...).Output()
+		out, err := s.laptop.command(chromium(t, "--proxy-server=socks5://127.0.0.1:1080", "--virtual-time-budget=20000", "http://web.test/many")...).Output()
 		want := fmt.Sprintf("loaded %d from web.test", pictures)
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("through %s the page ends with %q, %v; want %q", name, out[max(0, len(out)-200):], err, want)
