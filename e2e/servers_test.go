@@ -137,10 +137,11 @@ func dropping(lab *lab, n *namespace, _ string) error {
 	return filter(n, "tcp dport 1080 drop")
 }
 
-// filter has the rules of nft decide on all that comes in.
+// filter has the rules of nft decide on all that comes in, in place of the rules
+// before.
 func filter(n *namespace, rules ...string) error {
 	c := n.command("nft", "-f", "-")
-	c.Stdin = strings.NewReader("table inet f { chain i { type filter hook input priority 0; " + strings.Join(rules, " ; ") + " ; } ; }\n")
+	c.Stdin = strings.NewReader("table inet f; delete table inet f; table inet f { chain i { type filter hook input priority 0; " + strings.Join(rules, " ; ") + " ; } ; }\n")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("nft: %w: %s", err, out)
 	}

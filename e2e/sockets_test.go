@@ -27,6 +27,7 @@ type socket struct {
 	localPort, remotePort uint16
 	remote                string // its address, in hexadecimal
 	state, inode          string
+	unread                bool // something has come that its process has not read
 }
 
 // sockets lists the TCP sockets of a namespace, as a process in it sees them.
@@ -44,7 +45,7 @@ func sockets(t testing.TB, pid int) (all []socket) {
 	for line := range strings.Lines(string(table)) {
 		if f := strings.Fields(line); len(f) > 9 && f[0] != "sl" {
 			remote, _, _ := strings.Cut(f[2], ":")
-			all = append(all, socket{port(f[1]), port(f[2]), remote, f[3], f[9]})
+			all = append(all, socket{port(f[1]), port(f[2]), remote, f[3], f[9], !strings.HasSuffix(f[4], ":00000000")})
 		}
 	}
 	return all
@@ -67,6 +68,20 @@ func acknowledged(c net.Conn) error {
 		}
 	}
 	return os.ErrDeadlineExceeded
+}
+
+// hasRead waits until the service has read all that the client has sent.
+func (s *service) hasRead(client net.Conn) {
+	s.t.Helper()
+	port := client.LocalAddr().(*net.TCPAddr).Port
+	eventually(s.t, "the service reads", 5*time.Second, func() bool {
+		for _, c := range sockets(s.t, s.process.Process.Pid) {
+			if int(c.remotePort) == port && c.fromHere() {
+				return !c.unread
+			}
+		}
+		return false
+	})
 }
 
 // fromHere reports whether the other end is ::1 or an IPv4 address.

@@ -56,6 +56,14 @@ func (s *standIn) all() [][]byte {
 	return slices.Clone(s.heard)
 }
 
+// bytes counts what has come over all connections.
+func (s *standIn) bytes() (n int) {
+	for _, heard := range s.all() {
+		n += len(heard)
+	}
+	return n
+}
+
 // heardConn is a connection whose bytes are remembered when they are read.
 type heardConn struct {
 	net.Conn
@@ -77,23 +85,20 @@ func (c *heardConn) reset() {
 	c.Close()
 }
 
-// acceptGreeting reads a greeting and chooses the method without a password, or
-// the one with it if choose says so.
-func acceptGreeting(c net.Conn, method byte) error {
+// readGreeting reads a greeting.
+func readGreeting(c net.Conn) error {
 	head := make([]byte, 2)
 	if _, err := io.ReadFull(c, head); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(c, make([]byte, head[1])); err != nil {
-		return err
-	}
-	_, err := c.Write([]byte{5, method})
+	_, err := io.ReadFull(c, make([]byte, head[1]))
 	return err
 }
 
 // socksEcho answers a greeting, and then sends back what comes.
 func socksEcho(c net.Conn) {
-	if acceptGreeting(c, 0) == nil {
+	if readGreeting(c) == nil {
+		c.Write([]byte{5, 0})
 		echo(c)
 	}
 }
