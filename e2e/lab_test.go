@@ -85,7 +85,7 @@ func addressOf(name string) string {
 }
 
 // needLab makes the lab if no test has made it yet.
-func needLab(t *testing.T, programs ...string) *lab {
+func needLab(t testing.TB, programs ...string) *lab {
 	t.Helper()
 	need(t, append(programs, "danted", "microsocks", "ssh", "sshd", "ssh-keygen", "nginx", "redis-server", "nft", "openssl")...)
 	sharedLab.once.Do(func() { sharedLab.err = sharedLab.setUp() })
@@ -153,7 +153,7 @@ func (n *namespace) makePeer(onOverlay, behindIt string) error {
 
 // laptop makes a machine for one test: on the overlay and nowhere else, and
 // with no resolver, so that every name must be the peer's to resolve.
-func (lab *lab) laptop(t *testing.T) *namespace {
+func (lab *lab) laptop(t testing.TB) *namespace {
 	t.Helper()
 	number := lab.laptops.Add(1)
 	n, err := newNamespace(lab, fmt.Sprintf("laptop%d", number))

@@ -149,7 +149,7 @@ func peakMemory(t *testing.T, pid int) int {
 }
 
 // processorTime is what a process has used so far.
-func processorTime(t *testing.T, pid int) time.Duration {
+func processorTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
