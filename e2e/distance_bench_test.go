@@ -11,19 +11,20 @@ import (
 	"time"
 )
 
-const roundTrip = 80 * time.Millisecond // to the peers whose names end so
+// roundTrip is how far away the peers are whose names end in 80.
+const roundTrip = 80 * time.Millisecond
 
 // BenchmarkDistanceConnect measures until the answer to CONNECT, which is there
-// after three round trips unless the service has something in store.
+// after three round trips, or one where the service has a spare that is greeted.
 func BenchmarkDistanceConnect(b *testing.B) {
 	straight, warm, cold := routesTo(b, "far80")
-	measure := func(w *way, greeting string) float64 {
-		w.renew()
-		w.open(greeting).Close() // the first tells the service that there will be more
+	measure := func(r *route, greeting string) float64 {
+		r.renew()
+		r.open(greeting).Close() // the service makes spares once there is a stream
 		var took []time.Duration
 		for range 20 {
 			began := time.Now()
-			c := w.open(greeting)
+			c := r.open(greeting)
 			took = append(took, time.Since(began))
 			c.Close()
 		}
@@ -46,7 +47,7 @@ func BenchmarkDistanceConnect(b *testing.B) {
 func BenchmarkDistanceTwelve(b *testing.B) {
 	straight, warm, cold := routesTo(b, "far80")
 	for b.Loop() {
-		comparison{what: "twelve pages at 80 ms", unit: "s/twelve", count: 3, measure: (*way).twelve}.run(b, straight, warm, cold)
+		comparison{what: "twelve pages at 80 ms", unit: "s/twelve", count: 3, measure: (*route).twelve}.run(b, straight, warm, cold)
 	}
 }
 
@@ -56,76 +57,79 @@ func BenchmarkDistancePage(b *testing.B) {
 	warm.renew()
 	cold.renew()
 	for b.Loop() {
-		comparison{what: "40 pictures in Chromium at 80 ms", unit: "s/page", count: 9, measure: (*way).browse}.run(b, straight, warm, cold)
+		comparison{what: "40 pictures in Chromium at 80 ms", unit: "s/page", count: 9, measure: (*route).browse}.run(b, straight, warm, cold)
 	}
 }
 
 func BenchmarkDistanceLossy(b *testing.B) {
 	_, warm, cold := routesTo(b, "lossy80")
 	for b.Loop() {
-		comparison{what: "twelve pages at 80 ms with 2 % loss", unit: "s/twelve", count: 20, atOnce: true, measure: (*way).twelve}.run(b, warm, cold)
-		comparison{what: "2 MB at 80 ms with 2 % loss", unit: "s/2MB", count: 100, atOnce: true, measure: (*way).download}.run(b, warm, cold)
+		comparison{what: "twelve pages at 80 ms with 2 % loss", unit: "s/twelve", count: 20, atOnce: true, measure: (*route).twelve}.run(b, warm, cold)
+		comparison{what: "2 MB at 80 ms with 2 % loss", unit: "s/2MB", count: 100, atOnce: true, measure: (*route).download}.run(b, warm, cold)
 	}
 }
 
 func BenchmarkDistanceNarrow(b *testing.B) {
 	_, warm, cold := routesTo(b, "narrow80")
 	for b.Loop() {
-		comparison{what: "twelve pages at 80 ms and 10 Mbit/s", unit: "s/twelve", count: 3, measure: (*way).twelve}.run(b, warm, cold)
-		comparison{what: "2 MB at 80 ms and 10 Mbit/s", unit: "s/2MB", count: 5, measure: (*way).download}.run(b, warm, cold)
+		comparison{what: "twelve pages at 80 ms and 10 Mbit/s", unit: "s/twelve", count: 3, measure: (*route).twelve}.run(b, warm, cold)
+		comparison{what: "2 MB at 80 ms and 10 Mbit/s", unit: "s/2MB", count: 5, measure: (*route).download}.run(b, warm, cold)
 	}
 }
 
 // twelve measures twelve small pages, one after another, from a cold start.
-func (w *way) twelve() time.Duration {
-	w.renew()
+func (r *route) twelve() time.Duration {
+	r.renew()
 	began := time.Now()
 	for range 12 {
-		w.fetch(1 << 10)
+		r.fetch(1 << 10)
 	}
 	return time.Since(began)
 }
 
 // download measures a large page, once spares are there.
-func (w *way) download() time.Duration {
-	w.renew()
-	w.fetch(1 << 10)
-	time.Sleep(time.Second)
+func (r *route) download() time.Duration {
+	r.renew()
+	r.fetch(1 << 10)
+	if r.spares {
+		eventually(r.t, "spares are connected", 10*time.Second, func() bool { return r.service.toRemote() >= 2 })
+		r.fetch(1 << 10) // while it lasts the other spares are greeted
+	}
 	began := time.Now()
-	w.fetch(2_000_000)
+	r.fetch(2_000_000)
 	return time.Since(began)
 }
 
-// comparison measures ways in turn, so that what else the machine does falls
-// upon all of them.
+// comparison measures routes in turn, so that other work of the machine slows all of
+// them alike.
 type comparison struct {
 	what, unit string
 	count      int
-	atOnce     bool // not in turn, where the link gives each what it gives one alone: there is time for more
-	measure    func(*way) time.Duration
+	atOnce     bool // not in turn but together, where one does not slow another, so that the count can be larger
+	measure    func(*route) time.Duration
 }
 
 // run logs a line, and makes the medians metrics.
-func (c comparison) run(b *testing.B, ways ...*way) {
+func (c comparison) run(b *testing.B, routes ...*route) {
 	b.Helper()
-	took := make([][]time.Duration, len(ways))
+	took := make([][]time.Duration, len(routes))
 	for range c.count {
 		var round sync.WaitGroup
-		for i, w := range ways {
-			round.Go(func() { took[i] = append(took[i], c.measure(w)) })
+		for i, r := range routes {
+			round.Go(func() { took[i] = append(took[i], c.measure(r)) })
 			if !c.atOnce {
 				round.Wait()
 			}
 		}
 		if round.Wait(); b.Failed() {
-			b.FailNow() // what failed has ended its own goroutine only
+			b.FailNow() // a measurement that fails ends its own goroutine only
 		}
 	}
 	var line []string
-	for i, w := range ways {
+	for i, r := range routes {
 		middle := median(took[i]).Seconds()
-		line = append(line, fmt.Sprintf("%s %.2f s (mean %.2f)", w.name, middle, mean(took[i]).Seconds()))
-		b.ReportMetric(middle, strings.ReplaceAll(w.name, " ", "-")+"-"+c.unit)
+		line = append(line, fmt.Sprintf("%s %.2f s (mean %.2f)", r.name, middle, mean(took[i]).Seconds()))
+		b.ReportMetric(middle, strings.ReplaceAll(r.name, " ", "-")+"-"+c.unit)
 	}
 	b.Logf("%s, median of %d: %s", c.what, c.count, strings.Join(line, "; "))
 	b.ReportMetric(0, "ns/op") // of no interest

@@ -138,9 +138,7 @@ func TestPeersAtADistance(t *testing.T) {
 		t.Errorf("connected to %v, %v", got, err)
 	}
 	for _, p := range distantPeers {
-		if _, err := s.Connect(t.Context(), at(p.addr)); err != nil {
-			t.Fatal(err)
-		}
+		s.connectTo(p.addr)
 		s.mustGet()
 	}
 }

@@ -42,13 +42,8 @@ func TestOnlySOCKSReachesTheRemote(t *testing.T) {
 	lab := needLab(t, "chromium", "curl")
 	remote, _, addr := startStandIn(t, lab, proxyAndWeb)
 	s := serveOn(t, lab.laptop(t), []string{"env", "MYCOPROXY_PROBE=false"})
-	if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-		t.Fatal(err)
-	}
-	silent, err := s.stream()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.connectTo(addr)
+	silent := s.mustStream()
 	defer silent.Close()
 
 	before := s.refused()
@@ -67,7 +62,7 @@ func TestOnlySOCKSReachesTheRemote(t *testing.T) {
 	}
 
 	// The same while spares are there.
-	plain := []step{{plainGreeting, "\x05\x00", 2}}
+	plain := []step{greeted(plainGreeting)}
 	s.warmUp(plain)
 	s.refuses(t)
 	silent.SetDeadline(time.Now().Add(5 * time.Second))
@@ -99,10 +94,7 @@ func (s *service) refuses(t *testing.T) {
 			return err
 		},
 	} {
-		c, err := s.stream()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.mustStream()
 		c.SetDeadline(time.Now().Add(10 * time.Second))
 		if err := speak(c); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v, want a reset", name, err)

@@ -72,10 +72,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	var held []net.Conn
 	working := 0
 	for len(held)-working < 3 { // until three in a row do not work
-		c, err := s.stream()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.mustStream()
 		held = append(held, c)
 		if alive(c) {
 			working++
@@ -129,10 +126,7 @@ func TestTerminatedInTheMiddleOfEverything(t *testing.T) {
 	s := serveOn(t, laptop, nil, asPeers(silent...)...)
 	s.connect("echo")
 	for range 100 {
-		c, err := s.stream()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.mustStream()
 		defer c.Close()
 		if !alive(c) {
 			t.Fatal("a stream carries nothing")

@@ -86,17 +86,14 @@ const isSYN = "tcp dport 1080 tcp flags & (syn | ack) == syn "
 // remote, and looks what has become of both.
 func (l *loginTest) run(move func(*loginTest)) {
 	if l.warm {
-		l.warmUp([]step{{passwordGreeting, "\x05\x00", 2}})
+		l.warmUp([]step{greeted(passwordGreeting)})
 	}
 	l.hostile.Store(true)
 	if err := filter(l.machine, isSYN+"drop"); err != nil {
 		l.t.Fatal(err)
 	}
 	heard := l.first.bytes()
-	c, err := l.stream()
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	c := l.mustStream()
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.WriteString(c, passwordGreeting+login); err != nil {
@@ -120,7 +117,7 @@ func (l *loginTest) run(move func(*loginTest)) {
 	case <-time.After(5 * time.Second):
 		l.t.Error("the client is not reset")
 	}
-	if err := l.walk([]step{{plainGreeting, "\x05\x00", 2}}); err != nil {
+	if err := l.take([]step{greeted(plainGreeting)}); err != nil {
 		l.t.Errorf("through the second remote: %v", err)
 	}
 	for _, heard := range l.second.all() {

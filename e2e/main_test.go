@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -64,22 +63,30 @@ func miss(t testing.TB, what string) {
 	t.Skipf("needs %s", what)
 }
 
-// eventually waits until ok, asking often; it fails the test after limit.
+// eventually waits until ok, and returns how long that took; it fails the test
+// after limit.
 func eventually(t testing.TB, what string, limit time.Duration, ok func() bool) time.Duration {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
 	began := time.Now()
-	tick := time.NewTicker(20 * time.Millisecond)
+	if !poll(20*time.Millisecond, limit, ok) {
+		t.Fatalf("%s: not within %v", what, limit)
+	}
+	return time.Since(began)
+}
+
+// poll asks again and again until ok, or until limit; it reports which it was.
+func poll(interval, limit time.Duration, ok func() bool) bool {
+	tick, end := time.NewTicker(interval), time.NewTimer(limit)
 	defer tick.Stop()
+	defer end.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, limit)
+		case <-end.C:
+			return false
 		}
 	}
-	return time.Since(began)
+	return true
 }
 
 // run runs a command to its end.
@@ -90,7 +97,7 @@ func run(name string, args ...string) error {
 	return nil
 }
 
-// process is a server that a test, or the lab, started.
+// process is a program that a test, or the lab, has started.
 type process struct {
 	*exec.Cmd
 	log   string // file with what it printed

@@ -162,9 +162,7 @@ func TestExplicitRemoteKilledUnderLoad(t *testing.T) {
 	n, addr := ownPeer(t, lab)
 	server := startMicrosocks(t, n, addr)
 	s := serve(t, lab, asPeers(addressOf("micro"))...)
-	if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-		t.Fatal(err)
-	}
+	s.connectTo(addr)
 	listener := s.listener()
 	worked, stop := load(s)
 	eventually(t, "streams", 5*time.Second, func() bool { return worked.Load() > 10 })

@@ -252,16 +252,14 @@ func waitFor(n *namespace, address string) (err error) {
 	if _, ipErr := netip.ParseAddr(address); ipErr == nil {
 		address = net.JoinHostPort(address, "1080")
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	poll(50*time.Millisecond, 10*time.Second, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
 		var c net.Conn
-		c, err = n.dial(ctx, "tcp", address)
-		cancel()
-		if err == nil {
+		if c, err = n.dial(ctx, "tcp", address); err == nil {
 			c.Close()
-			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return err == nil
+	})
 	return err
 }

@@ -156,6 +156,24 @@ func (s *service) connect(name string) netip.AddrPort {
 	return got
 }
 
+// connectTo connects to a peer of another address.
+func (s *service) connectTo(addr string) {
+	s.t.Helper()
+	if _, err := s.Connect(s.t.Context(), at(addr)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// mustStream is a stream that begins.
+func (s *service) mustStream() net.Conn {
+	s.t.Helper()
+	c, err := s.stream()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
 func at(addr string) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr(addr), backend.DefaultPort)
 }

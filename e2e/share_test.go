@@ -43,9 +43,7 @@ func TestShare(t *testing.T) {
 	} {
 		t.Run(c.share, func(t *testing.T) {
 			s := serveOn(t, laptop, []string{"env", "MYCOPROXY_SHARE=" + c.share})
-			if _, err := s.Connect(t.Context(), at(targetAddr)); err != nil {
-				t.Fatal(err)
-			}
+			s.connectTo(targetAddr)
 			served := func(from *namespace, address string) bool {
 				conn, err := from.dial(t.Context(), "tcp", address)
 				if err != nil {

@@ -21,8 +21,7 @@ const (
 	listening   = "0A"
 )
 
-// socket is one that the system lists as of IPv6; those of clients on this
-// machine, too.
+// socket is a TCP socket of IPv6, or one that serves both IPv6 and IPv4.
 type socket struct {
 	localPort, remotePort uint16
 	remote                string // its address, in hexadecimal
@@ -30,7 +29,7 @@ type socket struct {
 	unread                bool // something has come that its process has not read
 }
 
-// sockets lists the TCP sockets of a namespace, as a process in it sees them.
+// sockets lists those of the namespace that a process is in.
 func sockets(t testing.TB, pid int) (all []socket) {
 	t.Helper()
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", pid))
@@ -58,16 +57,16 @@ func acknowledged(c net.Conn) error {
 	if err != nil {
 		return err
 	}
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
-		var left int
+	left := 0
+	if !poll(time.Millisecond, 5*time.Second, func() bool {
 		if controlErr := raw.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); controlErr != nil {
-			return controlErr
+			err = controlErr
 		}
-		if err != nil || left == 0 {
-			return err
-		}
+		return err != nil || left == 0
+	}) {
+		return fmt.Errorf("%d bytes are not acknowledged", left)
 	}
-	return os.ErrDeadlineExceeded
+	return err
 }
 
 // hasRead waits until the service has read all that the client has sent.
@@ -84,5 +83,6 @@ func (s *service) hasRead(client net.Conn) {
 	})
 }
 
-// fromHere reports whether the other end is ::1 or an IPv4 address.
+// fromHere reports whether the other end is a client on the same machine: at ::1,
+// or at an IPv4 address, which nobody else has there.
 func (s socket) fromHere() bool { return strings.HasPrefix(s.remote, "0000000000000000") }

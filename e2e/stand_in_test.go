@@ -10,17 +10,6 @@ import (
 	"testing"
 )
 
-// What applications say to a proxy first: that they offer no password, as browsers
-// and the service's own probe do, or GSSAPI too, as curl does, or a password too.
-const (
-	plainGreeting    = "\x05\x01\x00"
-	gssapiGreeting   = "\x05\x02\x00\x01"
-	passwordGreeting = "\x05\x02\x00\x02"
-)
-
-// login is that of RFC 1929, with the password that danteauth and microauth want.
-const login = "\x01\x08sockuser\x08sockpass"
-
 // standIn takes the place of a SOCKS server, and remembers what each of its
 // connections has brought.
 type standIn struct {

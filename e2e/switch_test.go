@@ -83,7 +83,7 @@ func (s *service) greet(silence time.Duration) string {
 		c.SetDeadline(time.Now().Add(10 * time.Second))
 		time.Sleep(silence)
 		if _, err = io.WriteString(c, plainGreeting); err == nil {
-			err = step{plainGreeting, "\x05\x00", 2}.read(c)
+			err = greeted(plainGreeting).read(c)
 		}
 	}
 	switch {

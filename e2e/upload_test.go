@@ -43,19 +43,12 @@ func TestUploadToASlowReader(t *testing.T) {
 			})
 			s := serve(t, lab, asPeers(addr)...)
 			s.until("one scan", 10*time.Second, scanned)
-			if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-				t.Fatal(err)
-			}
+			s.connectTo(addr)
 			var uploads sync.WaitGroup
 			defer uploads.Wait()
 			for _, first := range []int{len(greeting), len(greeting) + 1, 16<<10 - 1, 16 << 10, 16<<10 + 1, 32 << 10, 64 << 10} {
-				eventually(t, "spares", 10*time.Second, func() bool {
-					return s.walk([]step{{greeting, "\x05\x00", 2}}) == nil && s.toRemote() >= 2+int(s.state().Streams.Open)
-				})
-				c, err := s.stream()
-				if err != nil {
-					t.Fatal(err)
-				}
+				s.warmUp([]step{greeted(greeting)})
+				c := s.mustStream()
 				uploads.Go(func() {
 					defer c.Close()
 					if err := s.upload(c, greeting, data, first); err != nil {
@@ -135,9 +128,7 @@ func TestUrgentData(t *testing.T) {
 	})
 	s := serve(t, lab, asPeers(addr)...)
 	s.until("one scan", 10*time.Second, scanned)
-	if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-		t.Fatal(err)
-	}
+	s.connectTo(addr)
 	var streams sync.WaitGroup
 	for range 5 {
 		for _, direction := range []string{"u", "d"} {
@@ -150,7 +141,7 @@ func TestUrgentData(t *testing.T) {
 				defer c.Close()
 				c.SetDeadline(time.Now().Add(15 * time.Second))
 				io.WriteString(c, plainGreeting)
-				if err := (step{plainGreeting, "\x05\x00", 2}).read(c); err != nil {
+				if err := greeted(plainGreeting).read(c); err != nil {
 					t.Error(err)
 					return
 				}

@@ -17,10 +17,7 @@ func TestResetWhileDiallingIsNoticed(t *testing.T) {
 	request := steps(plainGreeting, false)[1].say
 	var clients []net.Conn
 	for _, said := range []string{plainGreeting, passwordGreeting, plainGreeting + request + "data"} {
-		c, err := s.stream()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.mustStream()
 		defer c.Close()
 		if _, err := io.WriteString(c, said); err != nil {
 			t.Fatal(err)
@@ -61,15 +58,13 @@ func TestRemoteThatResetsIdleSpares(t *testing.T) {
 			if err := s.StopProbe(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-				t.Fatal(err)
-			}
+			s.connectTo(addr)
 			before := len(remote.all())
 			const streams = 60
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
 			for i := range streams {
-				if err := s.walk([]step{{greeting, "\x05\x00", 2}, {"request", "request", 7}}); err != nil {
+				if err := s.take([]step{greeted(greeting), {"request", "request", 7}}); err != nil {
 					t.Errorf("stream %d: %v", i, err)
 				}
 				<-tick.C

@@ -90,17 +90,12 @@ func TestServersThatSuitNoSpares(t *testing.T) {
 		defer stop()
 		s := serve(t, lab, asPeers(addr)...)
 		s.until("valid", 10*time.Second, func(s backend.State) bool { return len(s.Proxies) == 1 })
-		if _, err := s.Connect(t.Context(), at(addr)); err != nil {
-			t.Fatal(err)
-		}
+		s.connectTo(addr)
 		for i := range 12 {
 			if i == 6 {
 				eventually(t, "the spares are closed, or wait", 3*time.Second, func() bool { return number == 21 || s.toRemote() == 0 })
 			}
-			c, err := s.stream()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := s.mustStream()
 			c.SetDeadline(time.Now().Add(5 * time.Second))
 			io.WriteString(c, []string{plainGreeting, gssapiGreeting}[i%2])
 			answer := make([]byte, 2)
