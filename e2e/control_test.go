@@ -12,7 +12,7 @@ import (
 	"mycoproxy/backend"
 )
 
-// Another user is refused although, by mistake, he can reach the socket.
+// Another user is refused even if the permissions of socket and folders let anybody in.
 func TestAnotherUserIsRefused(t *testing.T) {
 	lab := needLab(t, "curl")
 	s := serve(t, lab)
@@ -34,7 +34,8 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
-// The daemon's own calls work on the loopback API, and no web page's do.
+// The calls of Mycelium's own command line work on the loopback API, and those of web
+// pages do not.
 func TestLoopbackAPI(t *testing.T) {
 	lab := needLab(t, "curl")
 	s := serve(t, lab, append(asPeers(addressOf("micro"), addressOf("microauth")), "--api", "127.0.0.1:8995")...)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// What is in the container.
+// What the container has.
 const (
 	installed   = "/usr/local/bin/mycoproxy"
 	socksServer = "127.0.0.1:9050"
@@ -141,7 +141,7 @@ func (c *container) withoutManager() {
 	}
 }
 
-// stopAndStart also has another service keep the socket meanwhile.
+// stopAndStart stops the service and starts it, at first while another has the socket.
 func (c *container) stopAndStart() {
 	c.t.Helper()
 	c.must("mycoproxy service stop")
@@ -157,7 +157,7 @@ func (c *container) stopAndStart() {
 	c.must("mycoproxy service start")
 }
 
-// turnedOff is what the user may do without asking the program.
+// turnedOff disables service and tray as a user may, by the system's own means.
 func (c *container) turnedOff() {
 	c.t.Helper()
 	c.must("systemctl --user disable mycoproxy && echo Hidden=true >>.config/autostart/org.mycoproxy.Mycoproxy.desktop")
@@ -170,7 +170,7 @@ func (c *container) turnedOff() {
 	}
 }
 
-// elsewhere registers the program at a path that needs quoting, and removes it then.
+// elsewhere installs from a path that needs quoting, and then removes the program.
 func (c *container) elsewhere(program string) {
 	c.t.Helper()
 	const odd = "/opt/a b$HOME;&`x`/mycoproxy"
@@ -207,8 +207,8 @@ func (c *container) service() (r report) {
 	return r
 }
 
-// connectedAs waits for a service of a wanted process that is connected to the
-// container's SOCKS server.
+// connectedAs is whether the service is connected to the container's SOCKS server,
+// and its process is a wanted one.
 func (c *container) connectedAs(wanted func(pid int) bool) func() bool {
 	return func() bool {
 		var state struct {

@@ -19,11 +19,11 @@ import (
 	"mycoproxy/backend"
 )
 
-// lab is a switch with two bridges, the overlay and a network behind the peers,
-// and what hangs on them.
+// lab is a network of namespaces: peers on the overlay, a web server that only the
+// peers can reach, and laptops on the overlay.
 type lab struct {
-	folder     string
-	hub        *namespace
+	folder     string     // for configurations and logs
+	hub        *namespace // has the bridges that join the others
 	ports      atomic.Int32
 	laptops    atomic.Int32
 	ownPeers   atomic.Int32
@@ -84,7 +84,7 @@ func addressOf(name string) string {
 	panic("no peer " + name)
 }
 
-// needLab makes the lab if no test has made it yet.
+// needLab returns the lab that the tests share, which the first of them makes.
 func needLab(t testing.TB, programs ...string) *lab {
 	t.Helper()
 	need(t, append(programs, "danted", "microsocks", "ssh", "sshd", "ssh-keygen", "nginx", "redis-server", "nft", "openssl")...)
@@ -139,7 +139,7 @@ func (lab *lab) add(name string) (*namespace, error) {
 	return n, err
 }
 
-// makePeer puts the namespace on the overlay and on the network behind it.
+// makePeer puts the namespace on the overlay, and on the network behind the peers.
 func (n *namespace) makePeer(onOverlay, behindIt string) error {
 	if err := n.joinOverlay(onOverlay); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (lab *lab) laptop(t testing.TB) *namespace {
 	return n
 }
 
-// keep lets tearDown end the process.
+// keep has tearDown end the process.
 func (lab *lab) keep(p *process, err error) error {
 	if err == nil {
 		lab.mu.Lock()
@@ -194,7 +194,7 @@ func (lab *lab) tearDown() {
 	}
 }
 
-// waitForServers waits until the servers that accept do.
+// waitForServers waits until the servers that are programs of their own accept.
 func (lab *lab) waitForServers() error {
 	client, err := lab.add("waiter")
 	if err != nil {
@@ -273,7 +273,7 @@ func webPages() http.Handler {
 	return mux
 }
 
-// writeBlank answers with that many zeros.
+// writeBlank answers with so many zero bytes.
 func writeBlank(w http.ResponseWriter, size int) {
 	w.Header().Set("Content-Length", fmt.Sprint(size))
 	block := make([]byte, 1<<16)
@@ -284,6 +284,7 @@ func writeBlank(w http.ResponseWriter, size int) {
 	}
 }
 
+// answerAfterTheEnd reads each connection to its end, and then says how much came.
 func answerAfterTheEnd(l net.Listener) {
 	for {
 		c, err := l.Accept()

@@ -63,7 +63,8 @@ func memory(pid int, name string) string {
 	return "?"
 }
 
-// Out of descriptors, the listener, the control socket and the verdicts survive.
+// The listener, the control socket and the verdicts survive that the service runs
+// out of descriptors.
 func TestDescriptorsExhausted(t *testing.T) {
 	lab := needLab(t, "prlimit")
 	s := serveOn(t, lab.laptop(t), []string{"prlimit", "--nofile=256:256"}, asPeers(addressOf("micro"))...)

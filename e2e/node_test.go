@@ -101,7 +101,7 @@ func TestFromTheNodesRoutesToAPage(t *testing.T) {
 		s.until("a scan begins", 2*time.Second, func(s backend.State) bool { return s.Probing.Last.After(last) })
 		s.until("it ends", 20*time.Second, scanned)
 	}
-	// Whatever the node does, it shows, and what is known stays.
+	// Whatever is wrong with the node, the state says so, and the proxies stay known.
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		want    string

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startServer is how a peer comes to serve at addr, port 1080.
+// startServer has a peer serve at addr, port 1080.
 type startServer = func(b *lab, n *namespace, addr string) error
 
 // dante serves with these methods, and lets clients in or blocks them.
@@ -44,7 +44,7 @@ socks pass { from: 0/0 to: 0/0 log: error }
 	}
 }
 
-// danteWithPassword asks for one; sockuser has sockpass.
+// danteWithPassword demands a password: that of sockuser is sockpass.
 func danteWithPassword(lab *lab, n *namespace, addr string) error {
 	for file, line := range map[string]func() (string, error){
 		"passwd": func() (string, error) { return "sockuser:x:4242:65534::/nonexistent:/usr/sbin/nologin\n", nil },
@@ -77,7 +77,7 @@ func microsocks(args ...string) startServer {
 	}
 }
 
-// sshd starts one that lets root in with a key, and returns the key's file.
+// sshd starts an SSH server that lets root in with a key, and returns the key's file.
 func sshd(lab *lab, n *namespace, address string, port int) (key string, err error) {
 	prefix := filepath.Join(lab.folder, n.name)
 	for _, file := range []string{prefix + ".hostkey", prefix + ".key"} {
@@ -195,8 +195,8 @@ func slow(wait time.Duration) func(net.Conn) {
 	}
 }
 
-// echo sends back what it gets. It hides the connection's type, for which
-// io.Copy would open a pipe.
+// echo sends back what it gets. It hides that both ends are TCP connections, for
+// which io.Copy would open a pipe each.
 func echo(c net.Conn) { io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}) }
 
 func split(c net.Conn) {

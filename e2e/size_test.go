@@ -60,7 +60,7 @@ func crowdNode() *nodeStandIn {
 	return node
 }
 
-// crowdedLaptop is a laptop for which one namespace is the whole overlay.
+// crowdedLaptop is a laptop on whose overlay one namespace answers for all peers.
 func crowdedLaptop(t *testing.T, lab *lab) *namespace {
 	t.Helper()
 	n, addr := ownPeer(t, lab)
@@ -114,7 +114,7 @@ func TestTenThousandPeers(t *testing.T) {
 		if samples%10 == 0 && scanned(s.state()) { // not more often: to answer takes time, too
 			break
 		}
-		if time.Since(began) > scan.Interval {
+		if time.Since(began) > scan.Interval { // the last probe begins after 50 s and takes 5 s at most
 			t.Fatalf("the scan has not ended within %v", scan.Interval)
 		}
 	}

@@ -70,17 +70,18 @@ func TestNoSparesWithoutStreams(t *testing.T) {
 	t.Logf("the last spare was closed after %v", took)
 }
 
-// Servers that make spares useless cost nothing but those.
+// Streams go well through a server that closes idle connections, for which spares
+// are useless, and through one that serves one connection at a time.
 func TestServersThatSuitNoSpares(t *testing.T) {
 	lab := needLab(t)
-	for number, start := range map[int]func(*namespace, string) (func(), error){
-		20: func(n *namespace, address string) (func(), error) {
-			return serveAt(n, address, func(c net.Conn) { // closes what is idle for a second
+	for name, start := range map[string]func(*namespace, string) (func(), error){
+		"closes what is idle": func(n *namespace, address string) (func(), error) {
+			return serveAt(n, address, func(c net.Conn) {
 				c.SetDeadline(time.Now().Add(time.Second))
 				socksEcho(c)
 			})
 		},
-		21: func(n *namespace, address string) (func(), error) { return serveOneAtATime(n, address, socksEcho) },
+		"serves one at a time": func(n *namespace, address string) (func(), error) { return serveOneAtATime(n, address, socksEcho) },
 	} {
 		n, addr := ownPeer(t, lab)
 		stop, err := start(n, at(addr).String())
@@ -93,21 +94,21 @@ func TestServersThatSuitNoSpares(t *testing.T) {
 		s.connectTo(addr)
 		for i := range 12 {
 			if i == 6 {
-				eventually(t, "the spares are closed, or wait", 3*time.Second, func() bool { return number == 21 || s.toRemote() == 0 })
+				eventually(t, "the spares are closed, or wait", 3*time.Second, func() bool { return name == "serves one at a time" || s.toRemote() == 0 })
 			}
 			c := s.mustStream()
 			c.SetDeadline(time.Now().Add(5 * time.Second))
 			io.WriteString(c, []string{plainGreeting, gssapiGreeting}[i%2])
 			answer := make([]byte, 2)
 			if _, err := io.ReadFull(c, answer); err != nil || !alive(c) {
-				t.Errorf("peer %d, stream %d: %v", number, i, err)
+				t.Errorf("a server that %s, stream %d: %v", name, i, err)
 			}
 			c.Close()
 		}
 	}
 }
 
-// serveOneAtATime accepts a connection when the one before has ended.
+// serveOneAtATime accepts a connection once the one before has ended.
 func serveOneAtATime(n *namespace, address string, handle func(net.Conn)) (stop func(), err error) {
 	return acceptAt(n, address, func(c net.Conn) {
 		defer c.Close()

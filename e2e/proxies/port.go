@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FreePort is a port that nobody listens on and that the system gives to nobody
-// who asks for any.
+// FreePort returns a port that nobody listens on, and that the system does not give
+// to a program which asks for any port.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {

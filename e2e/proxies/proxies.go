@@ -1,5 +1,5 @@
 // Package proxies are small SOCKS5 servers for the tests of the tray, which needs
-// to see how fast they are and not what they carry.
+// to see how fast they are, not what goes through them.
 package proxies
 
 import (
@@ -25,8 +25,8 @@ var (
 	Locked = socks5.Config{Credentials: socks5.StaticCredentials{"user": "password"}}
 )
 
-// Start starts a server at the address until the test ends; what it says comes
-// late by the delay.
+// Start starts a server at the address until the test ends. Each thing that it says
+// comes late by the delay.
 func Start(t testing.TB, listen func(network, address string) (net.Listener, error), address string, config socks5.Config, delay time.Duration) *Server {
 	t.Helper()
 	config.Logger = log.New(io.Discard, "", 0)
