@@ -72,14 +72,20 @@ func TestDescriptorsExhausted(t *testing.T) {
 	s.connect("echo")
 	var held []net.Conn
 	working := 0
-	for len(held)-working < 3 { // until three in a row do not work
-		c := s.mustStream()
+	for failed := 0; failed < 3; {
+		c, err := s.stream()
+		if err != nil { // it may be reset before it is there
+			failed++
+			continue
+		}
 		held = append(held, c)
 		if alive(c) {
-			working++
+			working, failed = working+1, 0
+		} else {
+			failed++
 		}
 	}
-	t.Logf("with 256 descriptors %d streams of %d work", working, len(held))
+	t.Logf("with 256 descriptors %d streams work", working)
 	if working < 100 || working >= 128 {
 		t.Errorf("%d streams work, want nearly 128", working)
 	}
