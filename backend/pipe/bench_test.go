@@ -58,6 +58,6 @@ func BenchmarkConnection(b *testing.B) {
 		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 			b.Fatal(err)
 		}
-		relay.Reset(c)
+		relay.NewConn(c).Reset()
 	}
 }

@@ -246,7 +246,7 @@ func (f *Forwarder) Close() {
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
 	defer f.accepting.Unlock()
 	for _, conn := range f.early {
-		relay.Reset(conn)
+		relay.NewConn(conn).Reset()
 	}
 	f.early = nil
 }

@@ -16,7 +16,8 @@ const (
 )
 
 // admit starts a session for conn, if its source is one to be served.
-func (f *Forwarder) admit(conn net.Conn) {
+func (f *Forwarder) admit(accepted net.Conn) {
+	conn := relay.NewConn(accepted)
 	source := listen.AddrPort(conn.RemoteAddr()).Addr()
 	clients := &f.clients
 	if !listen.IsLocal(source, listen.AddrPort(conn.LocalAddr()).Addr()) {
@@ -25,7 +26,7 @@ func (f *Forwarder) admit(conn net.Conn) {
 			f.refuse(conn, "refused a connection from another machine", "source", source.Unmap(), "share", others.share)
 			return
 		}
-		listen.SetOtherMachine(conn)
+		listen.SetOtherMachine(accepted)
 		clients = others.clients
 	}
 	if clients.Add(conn) {
@@ -40,8 +41,8 @@ func (f *Forwarder) admit(conn net.Conn) {
 
 // refuse resets a connection and counts it. The log hears of each reason once a
 // minute.
-func (f *Forwarder) refuse(conn net.Conn, why string, attributes ...any) {
-	relay.Reset(conn)
+func (f *Forwarder) refuse(conn *relay.Conn, why string, attributes ...any) {
+	conn.Reset()
 	refused := f.config.Counters.refused.Add(1)
 	f.refusing.Lock()
 	defer f.refusing.Unlock()
@@ -53,7 +54,7 @@ func (f *Forwarder) refuse(conn net.Conn, why string, attributes ...any) {
 
 // serve is a session: from the client's first byte to the end of both
 // directions.
-func (f *Forwarder) serve(client net.Conn) {
+func (f *Forwarder) serve(client *relay.Conn) {
 	first := make([]byte, firstRead)
 	n, err := client.Read(first)
 	switch {
@@ -61,7 +62,7 @@ func (f *Forwarder) serve(client net.Conn) {
 		client.Close() // it has nothing to say
 		return
 	case err != nil:
-		relay.Reset(client)
+		client.Reset()
 		return
 	case first[0] != 5 && first[0] != 4:
 		f.refuse(client, "refused a client that does not speak SOCKS")
@@ -84,7 +85,7 @@ func (f *Forwarder) serve(client net.Conn) {
 
 // open connects a session to the remote, and to the next one as long as the
 // remote is switched at its beginning. The upstream is nil if there is none.
-func (f *Forwarder) open(w *warm.Window) (*target, net.Conn) {
+func (f *Forwarder) open(w *warm.Window) (*target, *relay.Conn) {
 	for t := f.target.Load(); t != nil; {
 		upstream, err := t.dialer.Open(w)
 		if err == nil {

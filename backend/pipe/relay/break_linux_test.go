@@ -19,9 +19,7 @@ import (
 
 // delivered waits until what was written to c has arrived.
 func delivered(c net.Conn) {
-	var s side
-	s.use(c)
-	waitSent(&s)
+	waitSent(NewConn(c))
 }
 
 // The system tells of a reset only once, and here the direction that goes on
@@ -68,7 +66,7 @@ func sendsAndBreaks(broken chan<- struct{}) func(*net.TCPConn) {
 	return func(c *net.TCPConn) {
 		c.Write(make([]byte, backlog))
 		delivered(c)
-		Reset(c)
+		NewConn(c).Reset()
 		close(broken)
 	}
 }
@@ -140,7 +138,7 @@ func TestBreakWhileBothDirectionsAreFull(t *testing.T) {
 		saw := make(chan error, 1)
 		c := forward(t, func(c *net.TCPConn) { saw <- echoes(c) })()
 		fill(c)
-		Reset(c)
+		NewConn(c).Reset()
 		if err := <-saw; errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the remote saw %v", err)
 		}
@@ -148,7 +146,7 @@ func TestBreakWhileBothDirectionsAreFull(t *testing.T) {
 	t.Run("remote", func(t *testing.T) {
 		c := forward(t, func(c *net.TCPConn) {
 			fill(c)
-			Reset(c)
+			NewConn(c).Reset()
 		})()
 		if err := echoes(c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the client saw %v", err)
@@ -161,9 +159,7 @@ func TestBreakWhileBothDirectionsAreFull(t *testing.T) {
 func TestUrgentDataIsNoEnd(t *testing.T) {
 	send := func(c *net.TCPConn, before, after int) {
 		c.Write(make([]byte, before))
-		var s side
-		s.use(c)
-		s.control(func(fd int) { unix.Send(fd, []byte("!"), unix.MSG_OOB) })
+		NewConn(c).control(func(fd int) { unix.Send(fd, []byte("!"), unix.MSG_OOB) })
 		c.Write(make([]byte, after))
 		c.CloseWrite()
 	}

@@ -1,35 +1,32 @@
 package relay
 
-import (
-	"net"
-	"sync"
-)
+import "sync"
 
 // Conns is a set of connections that can be cut at once. Its zero value is an
 // empty set.
 type Conns struct {
 	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	conns map[*Conn]struct{}
 	isCut bool
 }
 
 // Add adds c to the set. It returns false, having reset c, if the set was cut.
-func (s *Conns) Add(c net.Conn) bool {
+func (s *Conns) Add(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isCut {
-		Reset(c)
+		c.Reset()
 		return false
 	}
 	if s.conns == nil {
-		s.conns = map[net.Conn]struct{}{}
+		s.conns = map[*Conn]struct{}{}
 	}
 	s.conns[c] = struct{}{}
 	return true
 }
 
 // Remove takes c out of the set.
-func (s *Conns) Remove(c net.Conn) {
+func (s *Conns) Remove(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
@@ -41,7 +38,7 @@ func (s *Conns) Cut() {
 	defer s.mu.Unlock()
 	s.isCut = true
 	for c := range s.conns {
-		Reset(c)
+		c.Reset()
 	}
 	s.conns = nil
 }

@@ -27,7 +27,7 @@ const (
 
 // session is the two connections and how far they have come.
 type session struct {
-	client, upstream side
+	client, upstream *Conn
 	ended            atomic.Int32 // directions that have ended well
 	broken           atomic.Bool  // a direction has failed
 	limit            atomic.Pointer[time.Timer]
@@ -36,23 +36,21 @@ type session struct {
 // Copy copies from client to upstream, counting the bytes that it delivers in
 // up, and from upstream to client, counting them in down, until both directions
 // have ended or the session is broken. Then it closes both.
-func Copy(client, upstream net.Conn, up, down *atomic.Int64) {
-	s := new(session)
-	s.client.use(client)
-	s.upstream.use(upstream)
+func Copy(client, upstream *Conn, up, down *atomic.Int64) {
+	s := &session{client: client, upstream: upstream}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.copy(&s.upstream, &s.client, up)
+		s.copy(upstream, client, up)
 	}()
-	s.copy(&s.client, &s.upstream, down)
+	s.copy(client, upstream, down)
 	<-done
 	if t := s.limit.Load(); t != nil {
 		t.Stop()
 	}
 	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
-		waitSent(&s.client)
-		waitSent(&s.upstream)
+		waitSent(client)
+		waitSent(upstream)
 		s.cut()
 	}
 	client.Close()
@@ -61,14 +59,13 @@ func Copy(client, upstream net.Conn, up, down *atomic.Int64) {
 
 // copy copies one direction until its end, and passes that on. It is a named
 // method so that a goroutine dump reads well.
-func (s *session) copy(dst, src *side, count *atomic.Int64) {
+func (s *session) copy(dst, src *Conn, count *atomic.Int64) {
 	readErr, writeErr := copyBytes(dst, src, count)
 	if readErr == nil && writeErr == nil && s.isEnd(src) {
 		if s.ended.Add(1) == 2 {
 			return // Copy closes both connections, which is the end for either side
 		}
-		dst.writeEnded.Store(true)
-		if writeErr = closeWrite(dst.Conn); writeErr == nil {
+		if writeErr = dst.CloseWrite(); writeErr == nil {
 			return
 		}
 	}
@@ -94,44 +91,20 @@ func (s *session) copy(dst, src *side, count *atomic.Int64) {
 // isEnd reports whether a read of no bytes from src was its end. The system
 // tells of a reset once, to whoever reads or writes next: if the other direction
 // was told, a read looks like an end.
-func (s *session) isEnd(src *side) bool {
+func (s *session) isEnd(src *Conn) bool {
 	return !s.broken.Load() && (src.writeEnded.Load() || !src.wasReset())
 }
 
 // cut ends both sides with a reset.
 func (s *session) cut() {
-	Reset(s.client.Conn)
-	Reset(s.upstream.Conn)
+	s.client.Reset()
+	s.upstream.Reset()
 }
 
-// waitSent returns when what was written to the side has arrived, or cannot: a
-// reset would throw away what the other side has not been sent yet.
-func waitSent(s *side) {
-	for end := time.Now().Add(sentLimit); s.unsent() > 0 && time.Now().Before(end); {
+// waitSent returns when what was written to c has arrived, or cannot: a reset
+// would throw away what the other side has not been sent yet.
+func waitSent(c *Conn) {
+	for end := time.Now().Add(sentLimit); c.Unsent() > 0 && time.Now().Before(end); {
 		time.Sleep(sentCheck)
 	}
-}
-
-// Unsent is the number of bytes written to c that the other side has not
-// acknowledged; 0 where the system does not tell.
-func Unsent(c net.Conn) int {
-	var s side
-	s.use(c)
-	return s.unsent()
-}
-
-// Reset closes a connection in such a way that the other side sees an error
-// and not an end.
-func Reset(c net.Conn) {
-	if c, ok := c.(interface{ SetLinger(seconds int) error }); ok {
-		c.SetLinger(0)
-	}
-	c.Close()
-}
-
-func closeWrite(c net.Conn) error {
-	if c, ok := c.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return c.Close()
 }

@@ -56,7 +56,7 @@ func forward(t testing.TB, handle func(*net.TCPConn)) (connect func() *net.TCPCo
 			t.Error(err)
 			return
 		}
-		Copy(client, upstream, &counts.up, &counts.down)
+		Copy(NewConn(client), NewConn(upstream), &counts.up, &counts.down)
 	})
 	return func() *net.TCPConn {
 		c, err := net.Dial("tcp", forwarder)
@@ -180,8 +180,12 @@ func TestResetIsPassedOn(t *testing.T) {
 // Whoever closes one side ends the session, at once and with a reset.
 func TestCut(t *testing.T) {
 	var set Conns
-	client, far := net.Pipe()
-	upstream, remote := net.Pipe()
+	pair := func() (*Conn, net.Conn) {
+		near, far := net.Pipe()
+		return NewConn(near), far
+	}
+	client, far := pair()
+	upstream, remote := pair()
 	if !set.Add(upstream) {
 		t.Fatal("not added")
 	}
@@ -197,7 +201,7 @@ func TestCut(t *testing.T) {
 			t.Error("a side goes on")
 		}
 	}
-	late, other := net.Pipe()
+	late, other := pair()
 	defer other.Close()
 	if set.Add(late) {
 		t.Error("a set that was cut takes a connection")

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"sync/atomic"
 	"unsafe"
 
@@ -16,39 +17,60 @@ const (
 // Go's scheduler wakes its monitor thread, which costs more than the message;
 // calls that never wait need not tell it.
 
-func (s *side) waitRead() error { return s.raw.Read(s.tryRead) }
+// Read implements [net.Conn].
+func (c *Conn) Read(b []byte) (int, error) {
+	if c.raw == nil || len(b) == 0 {
+		return c.Conn.Read(b)
+	}
+	c.read.b = b
+	return c.fillSocket()
+}
 
-func (s *side) readNow(fd uintptr) (done bool) {
-	s.buffer = buffers.Get().(*[bufferSize]byte)
-	if s.n, s.readErr = transfer(unix.SYS_RECVFROM, fd, s.buffer[:]); s.readErr == unix.EAGAIN {
-		s.release()
+func (c *Conn) fillSocket() (int, error) {
+	if err := c.raw.Read(c.read.attempt); err != nil {
+		return 0, err
+	}
+	if c.read.n == 0 && c.read.err == nil {
+		return 0, io.EOF
+	}
+	return c.read.n, c.read.err
+}
+
+func (c *Conn) readNow(fd uintptr) (done bool) {
+	b := c.read.b
+	if b == nil {
+		c.buffer = buffers.Get().(*[bufferSize]byte)
+		b = c.buffer[:]
+	}
+	c.read.n, c.read.err = transfer(unix.SYS_RECVFROM, fd, b)
+	if c.read.err == unix.EAGAIN {
+		c.release()
 		return false // called again when there is something
 	}
 	return true
 }
 
-func (s *side) write(b []byte) error {
-	if s.raw == nil {
-		_, err := s.Write(b)
-		return err
+// Write implements [net.Conn].
+func (c *Conn) Write(b []byte) (int, error) {
+	if c.raw == nil {
+		return c.Conn.Write(b)
 	}
-	s.rest = b
-	if err := s.raw.Write(s.tryWrite); err != nil {
-		return err
+	c.write = call{attempt: c.write.attempt, b: b}
+	if err := c.raw.Write(c.write.attempt); err != nil {
+		return c.write.n, err
 	}
-	return s.writeErr
+	return c.write.n, c.write.err
 }
 
-func (s *side) writeNow(fd uintptr) (done bool) {
-	for len(s.rest) > 0 {
-		n, err := transfer(unix.SYS_SENDTO, fd, s.rest)
-		if err != nil {
-			s.writeErr = err
+func (c *Conn) writeNow(fd uintptr) (done bool) {
+	for w := &c.write; w.n < len(w.b); {
+		n, err := transfer(unix.SYS_SENDTO, fd, w.b[w.n:])
+		if w.n += n; err != nil {
+			w.err = err
 			return err != unix.EAGAIN
 		}
-		s.rest = s.rest[n:]
 	}
-	s.writeErr = nil
+	c.write.err = nil
 	return true
 }
 
@@ -101,7 +123,7 @@ func (p kernelPipe) close() {
 // splice lets the kernel move what src has, until it has nothing for the moment.
 // That it moves nothing is no end: it stops at urgent data, too, so only a read
 // can tell.
-func splice(dst, src *side, count *atomic.Int64) (readErr, writeErr error) {
+func splice(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 	p, err := takePipe()
 	if err != nil {
 		return nil, nil // too few descriptors: reads and writes do it

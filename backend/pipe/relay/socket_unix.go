@@ -2,19 +2,29 @@
 
 package relay
 
-import "golang.org/x/sys/unix"
+import (
+	"io"
 
-func (s *side) waitRead() error { return s.raw.Read(s.tryRead) }
+	"golang.org/x/sys/unix"
+)
 
-func (s *side) readNow(fd uintptr) (done bool) {
-	s.buffer = buffers.Get().(*[bufferSize]byte)
-	for {
-		if s.n, s.readErr = unix.Read(int(fd), s.buffer[:]); s.readErr != unix.EINTR {
-			break
-		}
+func (c *Conn) fillSocket() (int, error) {
+	if err := c.raw.Read(c.read.attempt); err != nil {
+		return 0, err
 	}
-	if s.readErr == unix.EAGAIN {
-		s.release()
+	if c.read.n == 0 && c.read.err == nil {
+		return 0, io.EOF
+	}
+	return c.read.n, c.read.err
+}
+
+func (c *Conn) readNow(fd uintptr) (done bool) {
+	c.buffer = buffers.Get().(*[bufferSize]byte)
+	for c.read.err = unix.EINTR; c.read.err == unix.EINTR; {
+		c.read.n, c.read.err = unix.Read(int(fd), c.buffer[:])
+	}
+	if c.read.err == unix.EAGAIN {
+		c.release()
 		return false // called again when there is something
 	}
 	return true

@@ -1,17 +1,16 @@
 package relay
 
-// waitRead waits with a read of no bytes, which needs no buffer, and then reads.
-func (s *side) waitRead() error {
+// fillSocket waits with a read of no bytes, which needs no buffer, and then reads.
+func (c *Conn) fillSocket() (int, error) {
 	waited := false
-	if err := s.raw.Read(func(uintptr) bool {
+	if err := c.raw.Read(func(uintptr) bool {
 		defer func() { waited = true }()
 		return waited
 	}); err != nil {
-		return err
+		return 0, err
 	}
-	s.buffer = buffers.Get().(*[bufferSize]byte)
-	s.n, s.readErr = s.Read(s.buffer[:])
-	return nil
+	c.buffer = buffers.Get().(*[bufferSize]byte)
+	return c.Conn.Read(c.buffer[:])
 }
 
-func (s *side) readNow(uintptr) bool { return true }
+func (c *Conn) readNow(uintptr) bool { return true }

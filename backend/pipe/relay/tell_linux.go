@@ -2,10 +2,10 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// unsent is the number of bytes written to the side that it has not
+// Unsent is the number of bytes written to c that the other side has not
 // acknowledged; 0 if the connection is closed (tcp(7), SIOCOUTQ).
-func (s *side) unsent() (n int) {
-	s.control(func(fd int) {
+func (c *Conn) Unsent() (n int) {
+	c.control(func(fd int) {
 		if n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ); n == 0 {
 			return
 		}
@@ -17,10 +17,10 @@ func (s *side) unsent() (n int) {
 	return n
 }
 
-// wasReset reports whether the side has reset the connection. It is no use
+// wasReset reports whether the other side has reset the connection. It is no use
 // once this side has ended its own writing.
-func (s *side) wasReset() (reset bool) {
-	s.control(func(fd int) {
+func (c *Conn) wasReset() (reset bool) {
+	c.control(func(fd int) {
 		reset = unix.Send(fd, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) == unix.EPIPE
 	})
 	return reset

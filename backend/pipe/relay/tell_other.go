@@ -2,8 +2,8 @@
 
 package relay
 
-// unsent cannot be asked for here.
-func (s *side) unsent() int { return 0 }
+// Unsent cannot be asked for here.
+func (c *Conn) Unsent() int { return 0 }
 
 // wasReset cannot be asked for here.
-func (s *side) wasReset() bool { return false }
+func (c *Conn) wasReset() bool { return false }

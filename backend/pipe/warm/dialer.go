@@ -87,7 +87,7 @@ func (d *Dialer) Keep(kind Kind) {
 // the window is closed. The upstream is to be given back to [Dialer.Release] at
 // its end. With an error the session may go on with another remote if
 // [Window.MayMove] says so, and is over otherwise.
-func (d *Dialer) Open(w *Window) (net.Conn, error) {
+func (d *Dialer) Open(w *Window) (*relay.Conn, error) {
 	if one := d.take(w); one != nil {
 		var err error
 		if one.greets {
@@ -127,7 +127,7 @@ func (d *Dialer) note(err error) {
 }
 
 // connect dials for a session itself. Meanwhile there are no idle upstreams.
-func (d *Dialer) connect(w *Window) (net.Conn, error) {
+func (d *Dialer) connect(w *Window) (*relay.Conn, error) {
 	d.mu.Lock()
 	d.pool.dialling++
 	d.mu.Unlock()
@@ -151,7 +151,7 @@ func (d *Dialer) connect(w *Window) (net.Conn, error) {
 }
 
 // Release closes an upstream that [Dialer.Open] returned.
-func (d *Dialer) Release(upstream net.Conn) {
+func (d *Dialer) Release(upstream *relay.Conn) {
 	d.conns.Remove(upstream)
 	upstream.Close()
 }

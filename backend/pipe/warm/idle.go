@@ -17,7 +17,7 @@ type idle struct {
 	cancel context.CancelFunc
 
 	// Under the lock of the Dialer until done is closed, then of whom took it.
-	conn    net.Conn
+	conn    *relay.Conn
 	isTaken bool
 
 	done chan struct{} // closed when the goroutine has ended; then err is set
@@ -87,7 +87,7 @@ func (d *Dialer) keep(ctx context.Context, one *idle) {
 
 // hand gives the connection to whom took the idle upstream while it was made, or
 // else to whom will. It reports whether it was taken.
-func (d *Dialer) hand(one *idle, conn net.Conn) (taken bool) {
+func (d *Dialer) hand(one *idle, conn *relay.Conn) (taken bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	one.conn = conn
@@ -161,7 +161,7 @@ func (d *Dialer) dismissAll() {
 }
 
 // greet says the greeting, and reads its answer, which must be the expected one.
-func (d *Dialer) greet(ctx context.Context, conn net.Conn, limit time.Duration) error {
+func (d *Dialer) greet(ctx context.Context, conn *relay.Conn, limit time.Duration) error {
 	conn.SetDeadline(time.Now().Add(limit))
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(longAgo) })
 	_, err := conn.Write(d.config.Handshake.Greeting)
@@ -180,11 +180,12 @@ func (d *Dialer) greet(ctx context.Context, conn net.Conn, limit time.Duration) 
 }
 
 // dial dials the remote. The connection ends with the Dialer at the latest.
-func (d *Dialer) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := d.config.Dial(ctx)
+func (d *Dialer) dial(ctx context.Context) (*relay.Conn, error) {
+	dialled, err := d.config.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
+	conn := relay.NewConn(dialled)
 	if !d.conns.Add(conn) {
 		return nil, net.ErrClosed
 	}
@@ -192,7 +193,7 @@ func (d *Dialer) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // drop resets an upstream.
-func (d *Dialer) drop(conn net.Conn) {
+func (d *Dialer) drop(conn *relay.Conn) {
 	d.conns.Remove(conn)
-	relay.Reset(conn)
+	conn.Reset()
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -26,7 +25,7 @@ const (
 // ends, and when an upstream has said something. From then on client and
 // upstream are connected to each other and to nothing else.
 type Window struct {
-	client net.Conn
+	client *relay.Conn
 	done   chan struct{} // closed when the client is not read from any more
 
 	mu       sync.Mutex
@@ -35,7 +34,7 @@ type Window struct {
 	ended    bool               // the client will say nothing more
 	gone     bool               // the client's connection has failed
 	onGone   context.CancelFunc // called when the client goes; nil: nothing is
-	upstream net.Conn           // what is said goes there; nil: nowhere yet
+	upstream *relay.Conn        // what is said goes there; nil: nowhere yet
 	answered int                // bytes of said that the client has got the answer to
 	sent     int                // bytes of said that the upstream was sent
 	sendErr  error              // of the upstream
@@ -44,7 +43,7 @@ type Window struct {
 
 // NewWindow returns the window of a session whose client has said first. It
 // reads from the client until it is closed, or [Window.Abandon] is called.
-func NewWindow(client net.Conn, first []byte) *Window {
+func NewWindow(client *relay.Conn, first []byte) *Window {
 	w := &Window{client: client, said: first, done: make(chan struct{})}
 	go w.listen()
 	return w
@@ -108,7 +107,7 @@ func (w *Window) send() {
 // Abandon ends the window of a session that does not go on, with a reset of its
 // client.
 func (w *Window) Abandon() {
-	relay.Reset(w.client)
+	w.client.Reset()
 	<-w.done
 }
 
@@ -180,7 +179,7 @@ func (w *Window) tell(b []byte) error {
 // and gives the client what the upstream says first. If it fails while the window
 // is open, the session can go on with another upstream; isLast is whether there
 // will be none, so that an end without a word is what the client gets, too.
-func (w *Window) exchange(upstream net.Conn, isLast bool) error {
+func (w *Window) exchange(upstream *relay.Conn, isLast bool) error {
 	w.mu.Lock()
 	w.upstream, w.sent, w.sendErr = upstream, w.answered, nil
 	w.send()
@@ -220,7 +219,7 @@ func (w *Window) exchange(upstream net.Conn, isLast bool) error {
 // await reads what the upstream says first. It ends without anything when the
 // window is closed, or the client or the upstream is lost. One that was idle is
 // lost, too, if it does not even acknowledge what it was sent.
-func (w *Window) await(upstream net.Conn, isLast bool) ([]byte, error) {
+func (w *Window) await(upstream *relay.Conn, isLast bool) ([]byte, error) {
 	buffer := make([]byte, readSize)
 	limit := time.Time{}
 	if !isLast {
@@ -229,7 +228,7 @@ func (w *Window) await(upstream net.Conn, isLast bool) ([]byte, error) {
 	for {
 		w.waitUntil(limit)
 		n, err := upstream.Read(buffer)
-		if !isTimeout(err) || limit.IsZero() || relay.Unsent(upstream) > 0 {
+		if !isTimeout(err) || limit.IsZero() || upstream.Unsent() > 0 {
 			return buffer[:n], err
 		}
 		limit = time.Time{}
@@ -254,7 +253,7 @@ var errClientGone = errors.New("the client is gone")
 var longAgo = time.Unix(1, 0)
 
 // interrupt makes a read of c that is under way, and those after it, time out.
-func interrupt(c net.Conn) { c.SetReadDeadline(longAgo) }
+func interrupt(c *relay.Conn) { c.SetReadDeadline(longAgo) }
 
 // isTimeout is false for the system's own, of a connection that is dead.
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
