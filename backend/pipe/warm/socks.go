@@ -74,13 +74,9 @@ func requestLength4(said []byte) int {
 	return length
 }
 
-// isPlain reports whether said is a greeting, or the beginning of one, that
-// offers no password: that alone may be said to a second remote.
+// isPlain reports whether said is a greeting that offers no password, and no
+// more: that alone may be said to a second remote.
 func isPlain(said []byte) bool {
-	if len(said) < 2 {
-		return len(said) == 0 || said[0] == version5
-	}
-	methods := said[2:]
-	return said[0] == version5 && len(methods) <= int(said[1]) &&
-		len(bytes.Trim(methods, string([]byte{noAuthentication, gssapi}))) == 0
+	return len(said) >= 2 && said[0] == version5 && len(said) == 2+int(said[1]) &&
+		len(bytes.Trim(said[2:], string([]byte{noAuthentication, gssapi}))) == 0
 }
