@@ -153,11 +153,11 @@ func TestSwitchWhileDialling(t *testing.T) {
 		}
 	}})
 	c := dial(t, f)
-	io.WriteString(c, hello)
+	c.Write(socks.Greeting)
 	<-dialling
 	f.Switch(serveTCP(t, echo))
 	c.CloseWrite()
-	if got, err := io.ReadAll(c); string(got) != hello || err != nil {
+	if got, err := io.ReadAll(c); !bytes.Equal(got, socks.Greeting) || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
