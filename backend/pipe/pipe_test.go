@@ -36,13 +36,13 @@ func serveTCP(t testing.TB, handle func(*net.TCPConn)) netip.AddrPort {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			c := accept(l)
+			if c == nil {
 				return
 			}
 			wg.Go(func() {
 				defer c.Close()
-				handle(c.(*net.TCPConn))
+				handle(c)
 			})
 		}
 	})
@@ -86,6 +86,20 @@ func dial(t testing.TB, f *Forwarder) *net.TCPConn {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
 	return c.(*net.TCPConn)
+}
+
+// accept accepts the next connection; nil: the listener is closed. Under Wine the
+// system's call fails for a connection that was reset before.
+func accept(l net.Listener) *net.TCPConn {
+	for {
+		c, err := l.Accept()
+		if err == nil {
+			return c.(*net.TCPConn)
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+	}
 }
 
 func echo(c *net.TCPConn) {

@@ -461,11 +461,11 @@ func TestRemoteThatServesOneAtATime(t *testing.T) {
 	go func() {
 		defer close(served)
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			c := accept(l)
+			if c == nil {
 				return
 			}
-			p.serve(c.(*net.TCPConn))
+			p.serve(c)
 			c.Close()
 		}
 	}()
