@@ -1,3 +1,25 @@
+// Package pipe listens on the local port and forwards every session, byte for
+// byte, to one remote:
+//
+//	l, err := listen.Bind(netip.MustParseAddrPort("[::]:1080"))
+//	...
+//	f := pipe.New(l, pipe.Config{})
+//	f.Switch(remote)
+//	err = f.Serve() // until f.Close
+//
+// The listener outlives the remote: [Forwarder.Switch] changes the target and
+// cuts the sessions to the old one, and the port never refuses in between.
+//
+// A session is one accepted connection and its upstream, the connection to the
+// remote. In its beginning, on one goroutine, its source is checked (package
+// listen), its client must say the first byte of SOCKS, and it gets an upstream
+// (package warm). Nothing is dialled for a client that has not spoken or speaks
+// something else, so that no web page reaches the remote. The rest is
+// [relay.Copy].
+//
+// Of SOCKS the package reads the greeting and the length of the request, and
+// says none of it: a client authenticates itself with the remote. It keeps no
+// byte and no destination.
 package pipe
 
 import (
@@ -24,22 +46,16 @@ const (
 type Config struct {
 	// Share is whom to serve at first; zero: this machine only.
 	Share backend.Share
-
 	// Dial connects to the remote; nil: as a zero [net.Dialer] does. Its context
 	// ends after 10 seconds, and when the session is not wanted any more.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-
 	// Dialled hears of each dial that says something of the remote: err is nil
 	// if it answered. It is called from many goroutines; nil: nobody hears.
 	Dialled func(remote netip.AddrPort, err error)
-
-	// Handshake is that of the idle upstreams of kind [warm.Greeted]; zero: they
-	// are [warm.Dialled].
+	// Handshake is that of idle upstreams of kind [warm.Greeted].
 	Handshake warm.Handshake
-
 	// Counters count the sessions; nil: they are counted nowhere.
 	Counters *Counters
-
 	// Log takes what an administrator wants to know; nil: it is dropped.
 	Log *slog.Logger
 }
@@ -52,11 +68,8 @@ type Counters struct {
 // Load returns the counts. They are not of the very same instant.
 func (c *Counters) Load() backend.Streams {
 	return backend.Streams{
-		Open:      c.open.Load(),
-		Total:     c.total.Load(),
-		Refused:   c.refused.Load(),
-		BytesUp:   c.up.Load(),
-		BytesDown: c.down.Load(),
+		Open: c.open.Load(), Total: c.total.Load(), Refused: c.refused.Load(),
+		BytesUp: c.up.Load(), BytesDown: c.down.Load(),
 	}
 }
 
@@ -72,13 +85,11 @@ type Forwarder struct {
 	others   atomic.Pointer[others]
 	target   atomic.Pointer[target]
 
-	changing sync.Mutex // held while the target or the kind is changed
-	kind     warm.Kind
-
 	accepting sync.Mutex // held by whoever calls accept
 	early     []net.Conn // accepted by the self-test
 
-	refusing sync.Mutex
+	mu       sync.Mutex // of changes, and of what follows
+	kind     warm.Kind
 	refusals map[string]time.Time // when each reason was last logged
 }
 
@@ -97,6 +108,9 @@ type others struct {
 // New returns a Forwarder on l, which it owns from now on. It forwards nowhere
 // until [Forwarder.Switch] is called.
 func New(l net.Listener, c Config) *Forwarder {
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
 	if c.Dialled == nil {
 		c.Dialled = func(netip.AddrPort, error) {}
 	}
@@ -115,32 +129,28 @@ func New(l net.Listener, c Config) *Forwarder {
 // Addr is the address that the listener is bound to.
 func (f *Forwarder) Addr() netip.AddrPort { return listen.AddrPort(f.listener.Addr()) }
 
-// Counters returns the counts so far.
-func (f *Forwarder) Counters() backend.Streams { return f.config.Counters.Load() }
-
 // Switch makes remote the remote of all sessions from now on, and cuts those to
 // the old one. A session that is still at its beginning goes to the new one (see
 // [warm.Window.MayMove]). The zero remote is none.
 func (f *Forwarder) Switch(remote netip.AddrPort) {
-	f.changing.Lock()
-	defer f.changing.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var next *target
 	if remote.IsValid() && f.ctx.Err() == nil {
-		next = f.newTarget(remote)
+		next = &target{remote, f.dialer(remote)}
 	}
 	if old := f.target.Swap(next); old != nil {
 		old.dialer.Close()
 	}
 }
 
-func (f *Forwarder) newTarget(remote netip.AddrPort) *target {
+// dialer returns what connects to the remote.
+func (f *Forwarder) dialer(remote netip.AddrPort) *warm.Dialer {
+	address := remote.String()
 	d := warm.New(warm.Config{
-		Dial:      f.dial(remote),
 		Handshake: f.config.Handshake,
+		Dial:      func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", address) },
 		Dialled: func(err error) {
-			if err != nil {
-				f.config.Log.Debug("dialling the remote failed", "remote", remote, "error", err)
-			}
 			if err == nil || !backend.IsLocal(err) {
 				f.config.Dialled(remote, err)
 			}
@@ -148,30 +158,14 @@ func (f *Forwarder) newTarget(remote netip.AddrPort) *target {
 	})
 	d.Keep(f.kind)
 	f.sessions.Go(d.Wait)
-	return &target{remote, d}
-}
-
-// dial returns what dials the remote.
-func (f *Forwarder) dial(remote netip.AddrPort) func(context.Context) (net.Conn, error) {
-	if f.config.Dial != nil {
-		address := remote.String()
-		return func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", address) }
-	}
-	var dialer net.Dialer
-	return func(ctx context.Context) (net.Conn, error) {
-		conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, remote)
-		if err != nil {
-			return nil, err
-		}
-		return conn, nil
-	}
+	return d
 }
 
 // KeepIdle makes kind the idle upstreams that are kept from now on; at first
 // there are none.
 func (f *Forwarder) KeepIdle(kind warm.Kind) {
-	f.changing.Lock()
-	defer f.changing.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.kind = kind
 	if t := f.target.Load(); t != nil {
 		t.dialer.Keep(kind)
@@ -181,8 +175,8 @@ func (f *Forwarder) KeepIdle(kind warm.Kind) {
 // SetShare changes whom the listener serves. If it is fewer than before, the
 // sessions of all other machines are cut.
 func (f *Forwarder) SetShare(share backend.Share) {
-	f.changing.Lock()
-	defer f.changing.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	old := f.others.Load()
 	next := &others{share, old.clients}
 	if share < old.share {
@@ -194,11 +188,10 @@ func (f *Forwarder) SetShare(share backend.Share) {
 
 // SelfTest returns the loopback addresses at which the listener is reached (see
 // [listen.SelfTest]). It is to be called before Serve.
-func (f *Forwarder) SelfTest() []netip.AddrPort {
+func (f *Forwarder) SelfTest() (reached []netip.AddrPort) {
 	f.accepting.Lock()
 	defer f.accepting.Unlock()
-	reached, early := listen.SelfTest(f.ctx, f.listener)
-	f.early = append(f.early, early...)
+	reached, f.early = listen.SelfTest(f.ctx, f.listener)
 	return reached
 }
 
@@ -212,26 +205,25 @@ func (f *Forwarder) Serve() error {
 		f.admit(conn)
 	}
 	f.early = nil
-	pause := minAcceptPause
-	for {
+	for pause := minAcceptPause; ; {
 		conn, err := f.listener.Accept()
 		switch {
 		case err == nil:
 			pause = minAcceptPause
 			f.admit(conn)
+			continue
 		case f.ctx.Err() != nil:
 			return net.ErrClosed
 		case listen.IsFatal(err):
 			return err
-		default:
-			f.config.Log.Warn("accepting a connection failed, trying again", "error", err, "in", pause)
-			select {
-			case <-time.After(pause):
-			case <-f.ctx.Done():
-				return net.ErrClosed
-			}
-			pause = min(2*pause, maxAcceptPause)
 		}
+		f.config.Log.Warn("accepting a connection failed, trying again", "error", err, "in", pause)
+		select {
+		case <-time.After(pause):
+		case <-f.ctx.Done():
+			return net.ErrClosed
+		}
+		pause = min(2*pause, maxAcceptPause)
 	}
 }
 
@@ -246,7 +238,7 @@ func (f *Forwarder) Close() {
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
 	defer f.accepting.Unlock()
 	for _, conn := range f.early {
-		relay.NewConn(conn).Reset()
+		conn.Close()
 	}
 	f.early = nil
 }

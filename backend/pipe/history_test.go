@@ -312,7 +312,7 @@ func (h *history) play(t *testing.T, bytes []byte) {
 	if !h.isReal {
 		time.Sleep(time.Hour) // for remotes that are still reading
 	}
-	h.counted, h.open = f.Counters(), h.network.open()
+	h.counted, h.open = f.config.Counters.Load(), h.network.open()
 }
 
 func (h *history) addRemote(s *script, i int) {

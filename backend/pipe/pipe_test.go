@@ -70,7 +70,7 @@ func start(t testing.TB, remote netip.AddrPort, options Config) *Forwarder {
 			t.Errorf("Serve returned %v", err)
 		}
 		f.Wait()
-		if open := f.Counters().Open; open != 0 {
+		if open := f.config.Counters.Load().Open; open != 0 {
 			t.Errorf("%d sessions are still counted as open", open)
 		}
 	})
@@ -198,7 +198,7 @@ func TestCloseFreesThePortAndCutsEverything(t *testing.T) {
 	silent, dialling := dial(t, f), dial(t, f)
 	io.WriteString(dialling, hello)
 	conns = append(conns, silent, dialling)
-	until(t, "all are accepted", func() bool { return f.Counters().Open == 52 && f.Counters().Total == 51 })
+	until(t, "all are accepted", func() bool { return f.config.Counters.Load().Open == 52 && f.config.Counters.Load().Total == 51 })
 	addr := f.Addr()
 	f.Close()
 	l, err := listen.Bind(addr)
@@ -344,7 +344,7 @@ func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 		c := connect(t, &n, loopback)
 		io.WriteString(c, hello)
 		c.Read(make([]byte, 1)) // no remote is chosen, so it is closed
-		if total := f.Counters().Total; total != 1 {
+		if total := f.config.Counters.Load().Total; total != 1 {
 			t.Errorf("%d sessions after the errors, want 1", total)
 		}
 		if waited := time.Since(began); waited != (5+10+20+40+80)*time.Millisecond {
@@ -381,7 +381,7 @@ func TestRefusedSources(t *testing.T) {
 		}
 		f.Close()
 		f.Wait()
-		if s := f.Counters(); s.Refused != 90 || s.Total != 0 {
+		if s := f.config.Counters.Load(); s.Refused != 90 || s.Total != 0 {
 			t.Errorf("counted %+v", s)
 		}
 		if lines := strings.Count(log.String(), "\n"); lines != 2 {

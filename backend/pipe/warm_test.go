@@ -95,7 +95,7 @@ func until(t *testing.T, what string, ok func() bool) {
 // were written, which is after they may have been answered.
 func streamsOver(t *testing.T, f *Forwarder) {
 	t.Helper()
-	until(t, "all streams are over", func() bool { return f.Counters().Open == 0 })
+	until(t, "all streams are over", func() bool { return f.config.Counters.Load().Open == 0 })
 }
 
 // request asks for a connection to 192.0.2.1:80.
@@ -188,7 +188,7 @@ func TestEveryByteArrivesOverSpares(t *testing.T) {
 	}
 	clients.Wait()
 	streamsOver(t, f)
-	if got := f.Counters(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
+	if got := f.config.Counters.Load(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
 		t.Errorf("counted %d bytes up and %d down, want %d and %d", got.BytesUp, got.BytesDown, up.Load(), down.Load())
 	}
 }
@@ -246,7 +246,7 @@ func TestSpareThatFailsIsReplaced(t *testing.T) {
 					t.Error("no spare failed")
 				}
 				streamsOver(t, f)
-				if got, want := f.Counters().BytesUp, int64(2*len(greeting+request)); got != want {
+				if got, want := f.config.Counters.Load().BytesUp, int64(2*len(greeting+request)); got != want {
 					t.Errorf("counted %d bytes up, want %d", got, want)
 				}
 			})

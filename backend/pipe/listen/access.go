@@ -10,27 +10,18 @@ import (
 // address, comes from this machine.
 func IsLocal(source, local netip.Addr) bool {
 	source, local = source.Unmap().WithZone(""), local.Unmap().WithZone("")
-	switch {
-	case source.IsLoopback(), source == local:
+	if source.IsLoopback() || source == local {
 		return true
-	case source.IsLinkLocalUnicast():
-		return false // on its link it may be another machine's, whatever our other links have
-	default:
-		return backend.LocalAddresses()[source]
 	}
+	// A link-local one may be another machine's, on another link than ours.
+	return !source.IsLinkLocalUnicast() && backend.LocalAddresses()[source]
 }
 
 // Serves reports whether share serves connections from another machine's address.
 func Serves(share backend.Share, source netip.Addr) bool {
 	source = source.Unmap().WithZone("")
-	switch share {
-	case backend.ShareAll:
-		return true
-	case backend.ShareLAN:
-		return source.IsPrivate() || source.IsLinkLocalUnicast() // no overlay address is in these ranges
-	default:
-		return false
-	}
+	isNear := source.IsPrivate() || source.IsLinkLocalUnicast() // no overlay address is
+	return share == backend.ShareAll || share == backend.ShareLAN && isNear
 }
 
 // Listens reports whether a listener on listen would take connections to addr,

@@ -1,3 +1,13 @@
+// Package listen binds the local port and says whom it serves:
+//
+//	l, err := listen.Bind(netip.MustParseAddrPort("[::]:1080"))
+//	if err != nil {
+//		return listen.Explain(addr, err) // a sentence, with the program that holds the port
+//	}
+//	reached, early := listen.SelfTest(ctx, l)
+//
+// [IsLocal] and [Serves] are the access policy: a connection from this machine
+// is always served, one from another machine as [backend.Share] says.
 package listen
 
 import (
@@ -8,6 +18,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	psnet "github.com/shirou/gopsutil/v4/net"
@@ -16,9 +27,16 @@ import (
 	"mycoproxy/backend"
 )
 
+// Errors of Windows, where the names of package syscall are not the system's.
+const (
+	wsaEINVAL     = syscall.Errno(10022)
+	wsaENOTSOCK   = syscall.Errno(10038)
+	wsaEADDRINUSE = syscall.Errno(10048)
+)
+
 // Bind listens on addr. For "[::]" that is IPv6 and IPv4 both; where IPv6 is
-// switched off it is IPv4 alone, which the listener's address tells.
-// [Explain] makes a sentence of its error.
+// switched off it is IPv4 alone, which the listener's address tells. What is
+// accepted has the options of a session. [Explain] makes a sentence of its error.
 func Bind(addr netip.AddrPort) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // nothing here has two paths, and each accept would pay for it
@@ -36,6 +54,16 @@ func Bind(addr netip.AddrPort) (net.Listener, error) {
 		}
 	}
 	return l, err
+}
+
+func inUse(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE)
+}
+
+// IsFatal reports whether a listener will never accept again after err.
+func IsFatal(err error) bool {
+	fatal := []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, wsaEINVAL, wsaENOTSOCK}
+	return slices.ContainsFunc(fatal, func(one error) bool { return errors.Is(err, one) })
 }
 
 // Explain makes the error for the user of one from [Bind]: of code
@@ -56,14 +84,6 @@ func Explain(addr netip.AddrPort, err error) *backend.Error {
 	}
 	return &backend.Error{Code: backend.PortInUse, Message: fmt.Sprintf(sentence, addr, cause)}
 }
-
-// IsFatal reports whether a listener will never accept again after err.
-func IsFatal(err error) bool {
-	return errors.Is(err, net.ErrClosed) ||
-		slices.ContainsFunc(fatalErrors, func(fatal error) bool { return errors.Is(err, fatal) })
-}
-
-func inUse(err error) bool { return errors.Is(err, errInUse) }
 
 // holder names the program that listens on the port; empty if the system keeps
 // it to itself, as it does of other users' programs.

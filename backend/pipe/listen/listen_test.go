@@ -155,7 +155,7 @@ func TestSelfTestIsNotFooled(t *testing.T) {
 	if isOurs {
 		t.Error("another program's listener counts as ours")
 	}
-	if len(others) != 1 || unmapped(others[0].RemoteAddr()) != unmapped(client.LocalAddr()) {
+	if len(others) != 1 || AddrPort(others[0].RemoteAddr()) != AddrPort(client.LocalAddr()) {
 		t.Errorf("the client is lost: %v", others)
 	}
 	for _, c := range others {

@@ -10,11 +10,11 @@ import (
 const selfTestTimeout = 500 * time.Millisecond
 
 // SelfTest dials the listener's own port, over 127.0.0.1 and ::1 if it is bound
-// to all interfaces, and returns the addresses at which it was this listener
-// that answered. On some systems another program can hold the more specific
-// address, and applications would reach that one. Connections of others that
-// come meanwhile are returned, too. An address that does not answer costs half
-// a second at most. A listener that is not the system's reaches nothing.
+// to all interfaces, and returns the addresses at which this listener answered:
+// on some systems another program can hold the more specific address, and
+// applications would reach that one. What others connected meanwhile is early.
+// An address that does not answer costs half a second at most. A listener that
+// is not the system's reaches nothing.
 func SelfTest(ctx context.Context, listener net.Listener) (reached []netip.AddrPort, early []net.Conn) {
 	l, ok := listener.(*net.TCPListener)
 	if !ok {
@@ -22,7 +22,7 @@ func SelfTest(ctx context.Context, listener net.Listener) (reached []netip.AddrP
 	}
 	defer l.SetDeadline(time.Time{})
 	bound := AddrPort(l.Addr())
-	candidates := []netip.Addr{bound.Addr().Unmap()}
+	candidates := []netip.Addr{bound.Addr()}
 	if bound.Addr().IsUnspecified() {
 		candidates = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
@@ -52,7 +52,7 @@ func dialSelf(ctx context.Context, l *net.TCPListener, addr netip.AddrPort) (isO
 		if err != nil {
 			return false, others
 		}
-		if unmapped(accepted.RemoteAddr()) == unmapped(conn.LocalAddr()) {
+		if AddrPort(accepted.RemoteAddr()) == AddrPort(conn.LocalAddr()) {
 			accepted.Close()
 			return true, others
 		}
@@ -60,15 +60,13 @@ func dialSelf(ctx context.Context, l *net.TCPListener, addr netip.AddrPort) (isO
 	}
 }
 
-func unmapped(a net.Addr) netip.AddrPort {
-	p := AddrPort(a)
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-}
-
-// AddrPort is the address of a TCP connection or listener; invalid if it is none.
+// AddrPort is the address of a TCP connection or listener, as IPv4 where it is
+// one that is mapped; invalid if it is none of TCP.
 func AddrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort()
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }

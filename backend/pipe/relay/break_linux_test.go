@@ -19,7 +19,7 @@ import (
 
 // delivered waits until what was written to c has arrived.
 func delivered(c net.Conn) {
-	waitSent(NewConn(c))
+	NewConn(c).waitSent()
 }
 
 // The system tells of a reset only once, and here the direction that goes on

@@ -1,12 +1,11 @@
 package relay
 
 import (
-	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 const bufferSize = 32 << 10
@@ -18,11 +17,10 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // and one may write to it.
 type Conn struct {
 	net.Conn
-	raw        syscall.RawConn   // nil: it is no socket of the system
-	buffer     *[bufferSize]byte // what was read by fill; nil while nothing is there
-	read       call
-	write      call
-	writeEnded atomic.Bool // we have ended our writing to it
+	raw         syscall.RawConn // nil: it is no socket of the system
+	writeEnded  atomic.Bool     // we have ended our writing to it
+	read, write call
+	buffer      *[bufferSize]byte // what fill has read; nil while nothing is there
 }
 
 // call is a read or a write under way.
@@ -44,37 +42,10 @@ func NewConn(c net.Conn) *Conn {
 	return conn
 }
 
-// copyBytes copies from src to dst until src ends, without errors, or either
-// fails.
-func copyBytes(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
-	for {
-		n, err := src.fill()
-		if n > 0 {
-			_, writeErr = dst.Write(src.buffer[:n])
-		}
-		src.release()
-		switch {
-		case writeErr != nil:
-			return nil, writeErr
-		case n > 0:
-			count.Add(int64(n))
-		case errors.Is(err, io.EOF):
-			return nil, nil
-		default:
-			return err, nil
-		}
-		if n >= bulk && dst.raw != nil && src.raw != nil {
-			if readErr, writeErr = splice(dst, src, count); readErr != nil || writeErr != nil {
-				return readErr, writeErr
-			}
-		}
-	}
-}
-
 // fill reads into the buffer, which it takes when there is something to read.
 func (c *Conn) fill() (n int, err error) {
 	if c.read.b = nil; c.raw != nil {
-		return c.fillSocket()
+		return c.readSocket()
 	}
 	c.buffer = buffers.Get().(*[bufferSize]byte)
 	return c.Conn.Read(c.buffer[:])
@@ -106,9 +77,52 @@ func (c *Conn) Reset() {
 	c.Close()
 }
 
-// control calls f with the descriptor, if it is a socket of the system.
-func (c *Conn) control(f func(fd int)) {
-	if c.raw != nil {
-		c.raw.Control(func(fd uintptr) { f(int(fd)) })
+// waitSent returns when what was written has arrived, or cannot: a reset would
+// throw away what the other side has not been sent yet.
+func (c *Conn) waitSent() {
+	const pause = 10 * time.Millisecond
+	for end := time.Now().Add(sentLimit); c.Unsent() > 0 && time.Now().Before(end); {
+		time.Sleep(pause)
 	}
+}
+
+// Conns is a set of connections that can be cut at once. Its zero value is an
+// empty set.
+type Conns struct {
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
+	isCut bool
+}
+
+// Add adds c to the set. It returns false, having reset c, if the set was cut.
+func (s *Conns) Add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isCut {
+		c.Reset()
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[*Conn]struct{}{}
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+// Remove takes c out of the set.
+func (s *Conns) Remove(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// Cut resets all connections of the set, and each that is added later.
+func (s *Conns) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isCut = true
+	for c := range s.conns {
+		c.Reset()
+	}
+	s.conns = nil
 }

@@ -6,26 +6,24 @@
 // An end of one direction is passed on as a half-close, and the other direction
 // goes on. Where a direction fails, both connections are reset, so that neither
 // side takes a broken session for a finished one; what came before the failure
-// is delivered first, within 5 seconds. A connection that is closed meanwhile,
-// as [Conns.Cut] does, ends the session at once, with a reset of the other one.
+// is delivered first, within 5 seconds. A connection that is closed meanwhile, as
+// [Conns.Cut] does, ends the session at once.
 //
-// Between sockets of the system a direction that waits holds no buffer, and on
-// Linux the kernel moves bulk by itself (splice(2)).
+// A direction that waits holds no buffer, and on Linux the kernel moves bulk by
+// itself (splice(2)).
 package relay
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	sentLimit = 5 * time.Second // for how long a side may be behind before its rest is dropped
-	sentCheck = 10 * time.Millisecond
-)
+const sentLimit = 5 * time.Second // for how long a side may be behind before its rest is dropped
 
-// session is the two connections and how far they have come.
+// session is two connections and how far they have come.
 type session struct {
 	client, upstream *Conn
 	ended            atomic.Int32 // directions that have ended well
@@ -49,8 +47,8 @@ func Copy(client, upstream *Conn, up, down *atomic.Int64) {
 		t.Stop()
 	}
 	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
-		waitSent(client)
-		waitSent(upstream)
+		client.waitSent()
+		upstream.waitSent()
 		s.cut()
 	}
 	client.Close()
@@ -82,9 +80,35 @@ func (s *session) copy(dst, src *Conn, count *atomic.Int64) {
 			before.Stop()
 		}
 	default:
-		waitSent(dst)
-		waitSent(src) // the other direction may have found the failure first
+		dst.waitSent()
+		src.waitSent() // the other direction may have found the failure first
 		s.cut()
+	}
+}
+
+// copyBytes copies from src to dst until src ends, without errors, or either fails.
+func copyBytes(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
+	for {
+		n, err := src.fill()
+		if n > 0 {
+			_, writeErr = dst.Write(src.buffer[:n])
+		}
+		src.release()
+		switch {
+		case writeErr != nil:
+			return nil, writeErr
+		case n > 0:
+			count.Add(int64(n))
+		case errors.Is(err, io.EOF):
+			return nil, nil
+		default:
+			return err, nil
+		}
+		if n >= bulk && dst.raw != nil && src.raw != nil {
+			if readErr, writeErr = splice(dst, src, count); readErr != nil || writeErr != nil {
+				return readErr, writeErr
+			}
+		}
 	}
 }
 
@@ -99,12 +123,4 @@ func (s *session) isEnd(src *Conn) bool {
 func (s *session) cut() {
 	s.client.Reset()
 	s.upstream.Reset()
-}
-
-// waitSent returns when what was written to c has arrived, or cannot: a reset
-// would throw away what the other side has not been sent yet.
-func waitSent(c *Conn) {
-	for end := time.Now().Add(sentLimit); c.Unsent() > 0 && time.Now().Before(end); {
-		time.Sleep(sentCheck)
-	}
 }

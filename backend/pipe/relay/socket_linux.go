@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"io"
 	"sync/atomic"
 	"unsafe"
 
@@ -17,107 +16,48 @@ const (
 // Go's scheduler wakes its monitor thread, which costs more than the message;
 // calls that never wait need not tell it.
 
-// Read implements [net.Conn].
-func (c *Conn) Read(b []byte) (int, error) {
-	if c.raw == nil || len(b) == 0 {
-		return c.Conn.Read(b)
-	}
-	c.read.b = b
-	return c.fillSocket()
-}
+func receive(fd uintptr, b []byte) (int, error) { return transfer(unix.SYS_RECVFROM, fd, b) }
+func send(fd uintptr, b []byte) (int, error)    { return transfer(unix.SYS_SENDTO, fd, b) }
 
-func (c *Conn) fillSocket() (int, error) {
-	if err := c.raw.Read(c.read.attempt); err != nil {
-		return 0, err
-	}
-	if c.read.n == 0 && c.read.err == nil {
-		return 0, io.EOF
-	}
-	return c.read.n, c.read.err
-}
-
-func (c *Conn) readNow(fd uintptr) (done bool) {
-	b := c.read.b
-	if b == nil {
-		c.buffer = buffers.Get().(*[bufferSize]byte)
-		b = c.buffer[:]
-	}
-	c.read.n, c.read.err = transfer(unix.SYS_RECVFROM, fd, b)
-	if c.read.err == unix.EAGAIN {
-		c.release()
-		return false // called again when there is something
-	}
-	return true
-}
-
-// Write implements [net.Conn].
-func (c *Conn) Write(b []byte) (int, error) {
-	if c.raw == nil {
-		return c.Conn.Write(b)
-	}
-	c.write = call{attempt: c.write.attempt, b: b}
-	if err := c.raw.Write(c.write.attempt); err != nil {
-		return c.write.n, err
-	}
-	return c.write.n, c.write.err
-}
-
-func (c *Conn) writeNow(fd uintptr) (done bool) {
-	for w := &c.write; w.n < len(w.b); {
-		n, err := transfer(unix.SYS_SENDTO, fd, w.b[w.n:])
-		if w.n += n; err != nil {
-			w.err = err
-			return err != unix.EAGAIN
-		}
-	}
-	c.write.err = nil
-	return true
-}
-
-// transfer is recv(2) or send(2) without waiting.
-func transfer(call, fd uintptr, b []byte) (n int, err error) {
+func transfer(call, fd uintptr, b []byte) (int, error) {
 	for {
-		r, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(r), nil
-		case unix.EINTR:
-		default:
+		n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != unix.EINTR {
 			return 0, errno
 		}
 	}
 }
 
 // kernelPipe is a pipe(2), for splice(2). Empty ones are kept for the next bulk.
-type kernelPipe struct{ r, w int }
+type kernelPipe [2]int
 
 var pipes = make(chan kernelPipe, 16)
 
-func takePipe() (kernelPipe, error) {
+func takePipe() (p kernelPipe, err error) {
 	select {
-	case p := <-pipes:
-		return p, nil
+	case p = <-pipes:
 	default:
+		if err = unix.Pipe2(p[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err == nil {
+			unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, pipeSize) // where it may not be, less will do
+		}
 	}
-	var fds [2]int
-	err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC)
-	if err == nil {
-		unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize) // if it may not be, it works with less
-	}
-	return kernelPipe{fds[0], fds[1]}, err
+	return p, err
 }
 
-func (p kernelPipe) keep() {
-	select {
-	case pipes <- p:
-	default:
-		p.close()
+// giveBack keeps the pipe, or closes it if enough are kept or it is not empty.
+func (p kernelPipe) giveBack(isEmpty bool) {
+	if isEmpty {
+		select {
+		case pipes <- p:
+			return
+		default:
+		}
 	}
-}
-
-func (p kernelPipe) close() {
-	unix.Close(p.r)
-	unix.Close(p.w)
+	unix.Close(p[0])
+	unix.Close(p[1])
 }
 
 // splice lets the kernel move what src has, until it has nothing for the moment.
@@ -128,29 +68,28 @@ func splice(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 	if err != nil {
 		return nil, nil // too few descriptors: reads and writes do it
 	}
+	defer func() { p.giveBack(readErr == nil && writeErr == nil) }()
 	for {
 		n := 0
 		if err := src.raw.Read(func(fd uintptr) bool {
-			n, readErr = move(int(fd), p.w, pipeSize)
+			n, readErr = move(int(fd), p[1], pipeSize)
 			return true
 		}); err != nil {
-			readErr = err
+			return err, nil
 		}
-		if readErr == unix.EAGAIN || readErr == nil && n == 0 {
-			p.keep()
+		if readErr == unix.EAGAIN || n == 0 && readErr == nil {
 			return nil, nil
 		}
-		for left := n; readErr == nil && writeErr == nil && left > 0; left -= n {
+		for left := n; left > 0 && readErr == nil && writeErr == nil; left -= n {
 			if err := dst.raw.Write(func(fd uintptr) bool {
-				n, writeErr = move(p.r, int(fd), left)
+				n, writeErr = move(p[0], int(fd), left)
 				return writeErr != unix.EAGAIN
 			}); err != nil {
-				writeErr = err
+				return nil, err
 			}
 			count.Add(int64(n))
 		}
 		if readErr != nil || writeErr != nil {
-			p.close() // perhaps not empty
 			return readErr, writeErr
 		}
 	}
@@ -163,4 +102,29 @@ func move(from, to, most int) (int, error) {
 			return max(int(n), 0), err
 		}
 	}
+}
+
+// Unsent is the number of bytes written that the other side has not acknowledged;
+// 0 if the connection is closed (tcp(7), SIOCOUTQ).
+func (c *Conn) Unsent() (n int) {
+	c.control(func(fd int) {
+		n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		if n == 0 {
+			return
+		}
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil && info.State == unix.BPF_TCP_CLOSE {
+			n = 0 // a reset leaves the count as it was
+		}
+	})
+	return n
+}
+
+// wasReset reports whether the other side has reset the connection. It is no
+// use once this side has ended its own writing.
+func (c *Conn) wasReset() (reset bool) {
+	c.control(func(fd int) {
+		reset = unix.Send(fd, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) == unix.EPIPE
+	})
+	return reset
 }

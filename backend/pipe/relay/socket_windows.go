@@ -1,7 +1,11 @@
 package relay
 
-// fillSocket waits with a read of no bytes, which needs no buffer, and then reads.
-func (c *Conn) fillSocket() (int, error) {
+import "sync/atomic"
+
+const bulk = 2 * bufferSize // never read at once: nothing moves bulk by itself here
+
+// readSocket waits with a read of no bytes, which needs no buffer, and then reads.
+func (c *Conn) readSocket() (int, error) {
 	waited := false
 	if err := c.raw.Read(func(uintptr) bool {
 		defer func() { waited = true }()
@@ -13,4 +17,13 @@ func (c *Conn) fillSocket() (int, error) {
 	return c.Conn.Read(c.buffer[:])
 }
 
-func (c *Conn) readNow(uintptr) bool { return true }
+func (c *Conn) readNow(uintptr) bool  { return true }
+func (c *Conn) writeNow(uintptr) bool { return true }
+
+func splice(_, _ *Conn, _ *atomic.Int64) (readErr, writeErr error) { return nil, nil }
+
+// Unsent cannot be asked for here.
+func (c *Conn) Unsent() int { return 0 }
+
+// wasReset cannot be asked for here.
+func (c *Conn) wasReset() bool { return false }

@@ -1,9 +1,9 @@
 package warm
 
 import (
+	"bytes"
 	"context"
-	"io"
-	"net"
+	"slices"
 	"time"
 
 	"mycoproxy/backend/pipe/relay"
@@ -19,45 +19,24 @@ type idle struct {
 	// Under the lock of the Dialer until done is closed, then of whom took it.
 	conn    *relay.Conn
 	isTaken bool
-
-	done chan struct{} // closed when the goroutine has ended; then err is set
-	err  error         // it cannot be used
+	err     error // it cannot be used
+	done    chan struct{}
 }
 
-// refill makes the idle upstreams that are lacking, one after another, so that
-// the remote hears of them in the order in which they are used.
+// refill makes an idle upstream if one is lacking, and then the next.
 func (d *Dialer) refill() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.pool.isFilling || !d.makeOne() {
+	now := time.Now()
+	greets, isLacking := d.pool.lacking(now)
+	if !isLacking || d.ctx.Err() != nil {
 		return
 	}
-	d.pool.isFilling = true
-	d.tasks.Go(func() {
-		for isFilling := true; isFilling; {
-			select {
-			case <-time.After(dialGap):
-			case <-d.ctx.Done():
-			}
-			d.mu.Lock()
-			isFilling = d.makeOne()
-			d.pool.isFilling = isFilling
-			d.mu.Unlock()
-		}
-	})
-}
-
-// makeOne starts to make an idle upstream if one is lacking.
-func (d *Dialer) makeOne() bool {
-	greets, isLacking := d.pool.lacking(time.Now())
-	if !isLacking || d.ctx.Err() != nil {
-		return false
-	}
 	ctx, cancel := context.WithCancel(d.ctx)
-	one := &idle{greets: greets, born: time.Now().Round(0), cancel: cancel, done: make(chan struct{})}
-	d.pool.idle = append(d.pool.idle, one)
+	one := &idle{greets: greets, born: now.Round(0), cancel: cancel, done: make(chan struct{})}
+	d.pool.idle, d.pool.lastMade = append(d.pool.idle, one), now
 	d.tasks.Go(func() { d.keep(ctx, one) })
-	return true
+	time.AfterFunc(dialGap, d.refill)
 }
 
 // keep makes an idle upstream, and closes it when its time is over, the remote
@@ -71,12 +50,15 @@ func (d *Dialer) keep(ctx context.Context, one *idle) {
 	if err == nil && one.greets {
 		err = d.greet(ctx, conn, answerLimit)
 	}
-	if err == nil && !d.hand(one, conn) {
-		err = d.watch(ctx, one)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pool.remove(one)
+	if one.conn = conn; err == nil && !one.isTaken {
+		conn.SetReadDeadline(one.born.Add(lifetime)) // take and ctx make it sooner
+		d.mu.Unlock()
+		err = watch(ctx, conn)
+		d.mu.Lock()
+	}
+	d.pool.idle = slices.DeleteFunc(d.pool.idle, func(have *idle) bool { return have == one })
 	if one.err = err; err != nil && ctx.Err() == nil {
 		d.pool.noteFailure(time.Now())
 	}
@@ -85,44 +67,34 @@ func (d *Dialer) keep(ctx context.Context, one *idle) {
 	}
 }
 
-// hand gives the connection to whom took the idle upstream while it was made, or
-// else to whom will. It reports whether it was taken.
-func (d *Dialer) hand(one *idle, conn *relay.Conn) (taken bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	one.conn = conn
-	if !one.isTaken {
-		conn.SetReadDeadline(one.born.Add(lifetime)) // take and ctx make it sooner
-	}
-	return one.isTaken
-}
-
 // watch returns nil when the idle upstream was taken or its time is over, and an
 // error if it was lost before, or the remote has said something.
-func (d *Dialer) watch(ctx context.Context, one *idle) error {
-	defer context.AfterFunc(ctx, func() { interrupt(one.conn) })()
-	n, err := one.conn.Read(make([]byte, 1))
+func watch(ctx context.Context, conn *relay.Conn) error {
+	defer context.AfterFunc(ctx, func() { interrupt(conn) })()
+	n, err := conn.Read(make([]byte, 1))
 	switch {
 	case n > 0:
 		return errUnexpected
-	case !isTimeout(err):
-		return err
-	default:
+	case isTimeout(err):
 		return nil
+	default:
+		return err
 	}
 }
 
 // take takes an idle upstream for the session of w, and waits until it is ready.
-// It returns nil if there is none, or it has failed.
+// It returns nil if there is none, if it has failed, or if the client has already
+// said what could not be said again.
 func (d *Dialer) take(w *Window) *idle {
-	greets := w.begins(d.config.Handshake.Greeting)
+	_, said := w.look()
+	if repeatable(said) < len(said) {
+		return nil
+	}
+	greeting := d.config.Handshake.Greeting
 	d.mu.Lock()
-	now := time.Now()
-	d.pool.note(now, greets)
-	one, inTheWay := d.pool.take(now, greets)
+	one, inTheWay := d.pool.take(time.Now(), len(greeting) > 0 && bytes.HasPrefix(said, greeting))
 	if one != nil {
-		one.isTaken = true
-		if one.conn != nil {
+		if one.isTaken = true; one.conn != nil {
 			interrupt(one.conn)
 		}
 	}
@@ -131,10 +103,9 @@ func (d *Dialer) take(w *Window) *idle {
 	if one == nil {
 		return nil
 	}
-	stop := w.whileConnecting(one.cancel)
+	stop := context.AfterFunc(w.ctx, one.cancel)
 	<-one.done
-	stop()
-	if one.err != nil || d.ctx.Err() != nil {
+	if stop(); one.err != nil || d.ctx.Err() != nil {
 		return nil
 	}
 	one.conn.SetReadDeadline(time.Time{})
@@ -158,42 +129,4 @@ func (d *Dialer) dismissAll() {
 	all := d.pool.clear()
 	d.mu.Unlock()
 	dismiss(all)
-}
-
-// greet says the greeting, and reads its answer, which must be the expected one.
-func (d *Dialer) greet(ctx context.Context, conn *relay.Conn, limit time.Duration) error {
-	conn.SetDeadline(time.Now().Add(limit))
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(longAgo) })
-	_, err := conn.Write(d.config.Handshake.Greeting)
-	answer := make([]byte, len(d.config.Handshake.Answer))
-	if err == nil {
-		_, err = io.ReadFull(conn, answer)
-	}
-	if !stop() {
-		return ctx.Err()
-	}
-	conn.SetDeadline(time.Time{})
-	if err == nil && string(answer) != string(d.config.Handshake.Answer) {
-		return errUnexpected
-	}
-	return err
-}
-
-// dial dials the remote. The connection ends with the Dialer at the latest.
-func (d *Dialer) dial(ctx context.Context) (*relay.Conn, error) {
-	dialled, err := d.config.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	conn := relay.NewConn(dialled)
-	if !d.conns.Add(conn) {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-// drop resets an upstream.
-func (d *Dialer) drop(conn *relay.Conn) {
-	d.conns.Remove(conn)
-	conn.Reset()
 }
