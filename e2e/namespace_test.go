@@ -33,10 +33,14 @@ func newNamespace(lab *lab, name string) (*namespace, error) {
 	if err := <-entered; err != nil {
 		return nil, err
 	}
-	var err error
-	n.do(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_ra", []byte("0"), 0) }) // of the thread's namespace
-	if err != nil {
-		return nil, err
+	// The network does not change under a browser, which would give its requests up: no
+	// link-local address becomes valid late, and no router is heard of.
+	for _, key := range []string{"all/accept_dad", "default/accept_dad", "default/accept_ra"} {
+		var err error
+		n.do(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/"+key, []byte("0"), 0) }) // of the thread's namespace
+		if err != nil {
+			return nil, err
+		}
 	}
 	return n, n.ip("link", "set", "lo", "up")
 }
@@ -99,8 +103,9 @@ func (n *namespace) joinOverlay(addr string) error {
 	return n.ip("-6", "route", "add", "400::/7", "dev", "mycelium")
 }
 
-// address gives a device an address that a server can bind at once: the system
-// does not first look whether another machine has it (duplicate address detection).
+// address gives a device an address that a server can bind at once. The system does
+// not look whether another machine has it (duplicate address detection); without
+// nodad it would still mark the address for a moment as one that it has to look for.
 func (n *namespace) address(device, addr string) error {
 	args := []string{"addr", "add", addr, "dev", device}
 	if strings.Contains(addr, ":") {

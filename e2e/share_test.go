@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -81,9 +82,10 @@ func TestShare(t *testing.T) {
 			if len(dialled) != 0 {
 				t.Errorf("%d dials too many: something refused was dialled for", len(dialled))
 			}
-			if state := s.state(); state.Streams.Refused != refused || state.Streams.Total != int64(want) {
-				t.Errorf("counted %+v, want %d streams and %d refused", state.Streams, want, refused)
-			}
+			eventually(t, fmt.Sprintf("%d streams and %d refused are counted", want, refused), time.Second, func() bool {
+				streams := s.state().Streams
+				return streams.Total == int64(want) && streams.Refused == refused
+			})
 			s.terminate()
 		})
 	}
