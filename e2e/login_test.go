@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -16,23 +17,23 @@ import (
 	"mycoproxy/backend"
 )
 
-// What a client says to one remote before it knows that this is the remote, and
-// be it a password, no other remote hears after a switch.
+// A password that a client sends to one remote, without waiting for the answer to
+// its greeting, is never said to another remote after a switch.
 func TestLoginIsNeverSaidToASecondRemote(t *testing.T) {
 	lab := needLab(t)
 	for _, c := range []struct {
-		name   string
-		warm   bool // there are spares, which are not greeted
-		resets bool // what the remote does once it has read something; else it is silent
+		name    string
+		accepts bool // the remote accepts a connection and reads, and there are spares
+		resets  bool // then it resets the connection, and accepts no more; else it is silent
 	}{
 		{"while dialling", false, false},
-		{"over a spare that is reset", true, true},
-		{"over a spare that is silent", true, false},
+		{"when the remote has reset it", true, true},
+		{"while the remote is silent", true, false},
 	} {
 		for how, move := range map[string]func(*loginTest){"the user switches": (*loginTest).switchByUser, "the service switches": (*loginTest).failOver} {
 			t.Run(c.name+", "+how, func(t *testing.T) {
 				t.Parallel()
-				newLoginTest(t, lab, c.warm, c.resets).run(move)
+				newLoginTest(t, lab, c.accepts, c.resets).run(move)
 			})
 		}
 	}
@@ -44,12 +45,14 @@ type loginTest struct {
 	first, second *standIn
 	machine       *namespace // of the first
 	secondAddr    string
-	warm, resets  bool
-	hostile       atomic.Bool // the first remote answers no more
+
+	accepts, resets bool
+	closed          sync.Once   // to new connections
+	hostile         atomic.Bool // the first remote answers no more
 }
 
-func newLoginTest(t *testing.T, lab *lab, warm, resets bool) *loginTest {
-	l := &loginTest{warm: warm, resets: resets}
+func newLoginTest(t *testing.T, lab *lab, accepts, resets bool) *loginTest {
+	l := &loginTest{accepts: accepts, resets: resets}
 	var firstAddr string
 	l.first, l.machine, firstAddr = startStandIn(t, lab, func(c *heardConn) {
 		if _, err := c.Read(make([]byte, 100)); err != nil {
@@ -57,6 +60,7 @@ func newLoginTest(t *testing.T, lab *lab, warm, resets bool) *loginTest {
 		}
 		switch hostile := l.hostile.Load(); {
 		case hostile && resets:
+			l.closed.Do(l.acceptNoMore)
 			c.reset()
 		case hostile:
 			io.Copy(io.Discard, c)
@@ -72,7 +76,7 @@ func newLoginTest(t *testing.T, lab *lab, warm, resets bool) *loginTest {
 			echo(c)
 		}
 	})
-	l.service = serveOn(t, lab.laptop(t), []string{"env", fmt.Sprintf("MYCOPROXY_WARM=%v", warm)}, asPeers(firstAddr, l.secondAddr)...)
+	l.service = serveOn(t, lab.laptop(t), []string{"env", fmt.Sprintf("MYCOPROXY_WARM=%v", accepts)}, asPeers(firstAddr, l.secondAddr)...)
 	l.until("both are known", 10*time.Second, func(s backend.State) bool { return scanned(s) && len(s.Proxies) == 2 })
 	if l.connect("") != at(firstAddr) {
 		t.Fatal("the slower remote won the race")
@@ -80,17 +84,18 @@ func newLoginTest(t *testing.T, lab *lab, warm, resets bool) *loginTest {
 	return l
 }
 
+// isSYN is the rule of nft for what asks for a connection to a proxy.
 const isSYN = "tcp dport 1080 tcp flags & (syn | ack) == syn "
 
 // run has a client say greeting and login in one segment, moves to the second
-// remote, and looks what has become of both.
+// remote, and looks at what each of them sees.
 func (l *loginTest) run(move func(*loginTest)) {
-	if l.warm {
+	if l.accepts {
 		l.warmUp([]step{greeted(passwordGreeting)})
 	}
 	l.hostile.Store(true)
-	if err := filter(l.machine, isSYN+"drop"); err != nil {
-		l.t.Fatal(err)
+	if !l.accepts {
+		l.acceptNoMore()
 	}
 	heard := l.first.bytes()
 	c := l.mustStream()
@@ -102,11 +107,14 @@ func (l *loginTest) run(move func(*loginTest)) {
 	ended := make(chan error, 1)
 	go func() { ended <- readNothing(c) }()
 	eventually(l.t, "the stream is where the case wants it", 5*time.Second, func() bool {
-		atFirst := !l.warm || l.first.bytes() > heard
-		if !l.warm || l.resets { // then another connection is dialled, in vain, or the client is reset at once
-			return atFirst && (len(ended) > 0 || len(l.dialling()) > 0)
+		switch hasHeard, dials := l.first.bytes() > heard, len(l.dialling()) > 0; {
+		case !l.accepts:
+			return dials
+		case l.resets: // then another connection is dialled, in vain, or the client is reset at once
+			return hasHeard && (dials || len(ended) > 0)
+		default:
+			return hasHeard
 		}
-		return atFirst
 	})
 	move(l)
 	select {
@@ -124,6 +132,13 @@ func (l *loginTest) run(move func(*loginTest)) {
 		if bytes.Contains(heard, []byte("sock")) {
 			l.t.Errorf("the second remote has heard %q", heard)
 		}
+	}
+}
+
+// acceptNoMore has the first remote answer no new connection.
+func (l *loginTest) acceptNoMore() {
+	if err := filter(l.machine, isSYN+"drop"); err != nil {
+		l.t.Error(err)
 	}
 }
 
