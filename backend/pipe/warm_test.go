@@ -481,3 +481,12 @@ func TestRemoteThatServesOneAtATime(t *testing.T) {
 		c.Close()
 	}
 }
+
+// Upstreams that are allowed only after a session has begun are made all the same.
+func TestIdleAfterTheFirstSession(t *testing.T) {
+	p := new(proxy)
+	f := start(t, serveTCP(t, p.serve), Config{Handshake: socks})
+	talk(t, f, string(socks.Greeting))
+	f.KeepIdle(warm.Greeted)
+	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+}

@@ -92,6 +92,7 @@ func (d *Dialer) Keep(kind Kind) {
 	d.mu.Unlock()
 	if isNew {
 		d.dismissAll()
+		d.refill()
 	}
 }
 
