@@ -202,6 +202,7 @@ func runInMemory(t *testing.T, bytes []byte) (err error) {
 			},
 		}}
 		h.play(t, bytes)
+		synctest.Wait()
 		err = h.check()
 	})
 	return err

@@ -212,5 +212,8 @@ func (d *Dialer) Close() {
 	d.conns.Cut()
 }
 
-// Wait returns when nothing of a closed Dialer is left but its sessions.
-func (d *Dialer) Wait() { d.tasks.Wait() }
+// Wait returns when the Dialer is closed and nothing of it is left but its sessions.
+func (d *Dialer) Wait() {
+	<-d.ctx.Done() // before, a task may begin at any time
+	d.tasks.Wait()
+}
