@@ -108,9 +108,6 @@ type others struct {
 // New returns a Forwarder on l, which it owns from now on. It forwards nowhere
 // until [Forwarder.Switch] is called.
 func New(l net.Listener, c Config) *Forwarder {
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
-	}
 	if c.Dialled == nil {
 		c.Dialled = func(netip.AddrPort, error) {}
 	}
@@ -146,10 +143,15 @@ func (f *Forwarder) Switch(remote netip.AddrPort) {
 
 // dialer returns what connects to the remote.
 func (f *Forwarder) dialer(remote netip.AddrPort) *warm.Dialer {
-	address := remote.String()
+	dial := func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialTCP(ctx, "tcp", netip.AddrPort{}, remote)
+	}
+	if f.config.Dial != nil {
+		dial = func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", remote.String()) }
+	}
 	d := warm.New(warm.Config{
 		Handshake: f.config.Handshake,
-		Dial:      func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", address) },
+		Dial:      dial,
 		Dialled: func(err error) {
 			if err == nil || !backend.IsLocal(err) {
 				f.config.Dialled(remote, err)
