@@ -275,12 +275,14 @@ func (e *Engine) startForwarding() error {
 	}
 	f := &forwarding{
 		Forwarder: pipe.New(l, pipe.Config{
-			Share:     e.share,
-			Dial:      e.config.Dial,
-			Dialled:   e.dialled,
-			Handshake: warm.Handshake{Greeting: scan.Greeting, Answer: scan.Accepted},
-			Counters:  &e.counters,
-			Log:       e.log,
+			Share: e.share,
+			Remote: warm.Config{
+				Dial:      e.config.Dial,
+				Dialled:   e.dialled,
+				Handshake: warm.Handshake{Greeting: scan.Greeting, Answer: scan.Accepted},
+			},
+			Counters: &e.counters,
+			Log:      e.log,
 		}),
 		ready:  make(chan struct{}),
 		closed: make(chan struct{}),

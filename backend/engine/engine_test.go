@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -628,6 +629,27 @@ func TestLateDialsOfAnotherRemote(t *testing.T) {
 		l.net.Serve(addr(2), nil)
 		l.dialThrough(suspectAfter)
 		l.until("not answering", 10*time.Second, func(s backend.State) bool { return !s.Remote.Answering })
+	})
+}
+
+// A machine that is out of descriptors learns nothing of the remote.
+func TestOwnFailuresAreNoneOfTheRemote(t *testing.T) {
+	inLab(t, 0, func(l *lab, c *Config) {
+		l.net.Serve(addr(1), open)
+		c.Probe = false
+	}, func(t *testing.T, l *lab) {
+		l.connect(addr(1))
+		synctest.Wait()
+		for range 2 * suspectAfter {
+			l.dialled(addr(1), &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)})
+		}
+		if n := l.dials.Load().failed.Load(); n != 0 {
+			t.Errorf("%d failures counted", n)
+		}
+		l.dialled(addr(1), errors.New("no route"))
+		if n := l.dials.Load().failed.Load(); n != 1 {
+			t.Errorf("%d failures counted, want 1", n)
+		}
 	})
 }
 

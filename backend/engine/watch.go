@@ -22,10 +22,11 @@ type dials struct {
 }
 
 // dialled is called after each dial of a remote, on the stream's goroutine. A
-// dial may end after a switch, when it says nothing of the remote any more.
+// dial that ends after a switch, and one that fails for want of something on this
+// machine, say nothing of the remote.
 func (e *Engine) dialled(remote netip.AddrPort, err error) {
 	d := e.dials.Load()
-	if d.remote != remote {
+	if d.remote != remote || err != nil && backend.IsLocal(err) {
 		return
 	}
 	var wantCheck bool

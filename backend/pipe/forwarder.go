@@ -23,6 +23,7 @@
 package pipe
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -44,20 +45,10 @@ const (
 
 // Config is what a [Forwarder] is made of; the zero value is ready for use.
 type Config struct {
-	// Share is whom to serve at first; zero: this machine only.
-	Share backend.Share
-	// Dial connects to the remote; nil: as a zero [net.Dialer] does. Its context
-	// ends after 10 seconds, and when the session is not wanted any more.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Dialled hears of each dial that says something of the remote: err is nil
-	// if it answered. It is called from many goroutines; nil: nobody hears.
-	Dialled func(remote netip.AddrPort, err error)
-	// Handshake is that of idle upstreams of kind [warm.Greeted].
-	Handshake warm.Handshake
-	// Counters count the sessions; nil: they are counted nowhere.
-	Counters *Counters
-	// Log takes what an administrator wants to know; nil: it is dropped.
-	Log *slog.Logger
+	Share    backend.Share // whom to serve at first; zero: this machine only
+	Remote   warm.Config   // how remotes are connected to
+	Counters *Counters     // count the sessions; nil: they are counted nowhere
+	Log      *slog.Logger  // takes what an administrator wants to know; nil: it is dropped
 }
 
 // Counters count over the lives of several forwarders.
@@ -81,45 +72,25 @@ type Forwarder struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	sessions sync.WaitGroup
-	clients  relay.Conns // those of this machine
-	others   atomic.Pointer[others]
-	target   atomic.Pointer[target]
+	clients  relay.Conns
+	share    atomic.Int32                // a backend.Share
+	dialer   atomic.Pointer[warm.Dialer] // of the remote; nil: there is none
 
 	accepting sync.Mutex // held by whoever calls accept
-	early     []net.Conn // accepted by the self-test
 
 	mu       sync.Mutex // of changes, and of what follows
 	kind     warm.Kind
 	refusals map[string]time.Time // when each reason was last logged
 }
 
-// target is a remote, and what connects to it.
-type target struct {
-	remote netip.AddrPort
-	dialer *warm.Dialer
-}
-
-// others are the clients from other machines, as long as share serves them.
-type others struct {
-	share   backend.Share
-	clients *relay.Conns
-}
-
 // New returns a Forwarder on l, which it owns from now on. It forwards nowhere
 // until [Forwarder.Switch] is called.
 func New(l net.Listener, c Config) *Forwarder {
-	if c.Dialled == nil {
-		c.Dialled = func(netip.AddrPort, error) {}
-	}
-	if c.Counters == nil {
-		c.Counters = new(Counters)
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Counters = cmp.Or(c.Counters, new(Counters))
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	f := &Forwarder{config: c, listener: l, refusals: map[string]time.Time{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	f.others.Store(&others{c.Share, new(relay.Conns)})
+	f.share.Store(int32(c.Share))
 	return f
 }
 
@@ -132,35 +103,15 @@ func (f *Forwarder) Addr() netip.AddrPort { return listen.AddrPort(f.listener.Ad
 func (f *Forwarder) Switch(remote netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var next *target
+	var next *warm.Dialer
 	if remote.IsValid() && f.ctx.Err() == nil {
-		next = &target{remote, f.dialer(remote)}
+		next = warm.New(remote, f.config.Remote)
+		next.Keep(f.kind)
+		f.sessions.Go(next.Wait)
 	}
-	if old := f.target.Swap(next); old != nil {
-		old.dialer.Close()
+	if old := f.dialer.Swap(next); old != nil {
+		old.Close()
 	}
-}
-
-// dialer returns what connects to the remote.
-func (f *Forwarder) dialer(remote netip.AddrPort) *warm.Dialer {
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialTCP(ctx, "tcp", netip.AddrPort{}, remote)
-	}
-	if f.config.Dial != nil {
-		dial = func(ctx context.Context) (net.Conn, error) { return f.config.Dial(ctx, "tcp", remote.String()) }
-	}
-	d := warm.New(warm.Config{
-		Handshake: f.config.Handshake,
-		Dial:      dial,
-		Dialled: func(err error) {
-			if err == nil || !backend.IsLocal(err) {
-				f.config.Dialled(remote, err)
-			}
-		},
-	})
-	d.Keep(f.kind)
-	f.sessions.Go(d.Wait)
-	return d
 }
 
 // KeepIdle makes kind the idle upstreams that are kept from now on; at first
@@ -169,32 +120,29 @@ func (f *Forwarder) KeepIdle(kind warm.Kind) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kind = kind
-	if t := f.target.Load(); t != nil {
-		t.dialer.Keep(kind)
+	if d := f.dialer.Load(); d != nil {
+		d.Keep(kind)
 	}
 }
 
-// SetShare changes whom the listener serves. If it is fewer than before, the
-// sessions of all other machines are cut.
+// SetShare changes whom the listener serves. Sessions of clients that are not
+// served any more are cut.
 func (f *Forwarder) SetShare(share backend.Share) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	old := f.others.Load()
-	next := &others{share, old.clients}
-	if share < old.share {
-		next.clients = new(relay.Conns)
-		defer old.clients.Cut()
-	}
-	f.others.Store(next)
+	f.share.Store(int32(share))
+	f.clients.Cut(func(c *relay.Conn) bool { return !f.serves(c) })
+}
+
+// serves reports whether the client is one to be served.
+func (f *Forwarder) serves(client *relay.Conn) bool {
+	return f.ctx.Err() == nil && listen.Serves(backend.Share(f.share.Load()), client)
 }
 
 // SelfTest returns the loopback addresses at which the listener is reached (see
 // [listen.SelfTest]). It is to be called before Serve.
-func (f *Forwarder) SelfTest() (reached []netip.AddrPort) {
+func (f *Forwarder) SelfTest() []netip.AddrPort {
 	f.accepting.Lock()
 	defer f.accepting.Unlock()
-	reached, f.early = listen.SelfTest(f.ctx, f.listener)
-	return reached
+	return listen.SelfTest(f.ctx, f.listener, f.admit)
 }
 
 // Serve accepts and forwards until Close, after which it returns
@@ -203,10 +151,6 @@ func (f *Forwarder) SelfTest() (reached []netip.AddrPort) {
 func (f *Forwarder) Serve() error {
 	f.accepting.Lock()
 	defer f.accepting.Unlock()
-	for _, conn := range f.early {
-		f.admit(conn)
-	}
-	f.early = nil
 	for pause := minAcceptPause; ; {
 		conn, err := f.listener.Accept()
 		switch {
@@ -235,14 +179,9 @@ func (f *Forwarder) Close() {
 	f.cancel()
 	f.listener.Close()
 	f.Switch(netip.AddrPort{})
-	f.clients.Cut()
-	f.others.Load().clients.Cut()
+	f.clients.Cut(func(*relay.Conn) bool { return true })
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
-	defer f.accepting.Unlock()
-	for _, conn := range f.early {
-		conn.Close()
-	}
-	f.early = nil
+	f.accepting.Unlock()
 }
 
 // Wait returns when no session is left of a forwarder that is closed.

@@ -179,7 +179,7 @@ func runInMemory(t *testing.T, bytes []byte) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		var n memnet.Network
 		h := &history{network: network{
-			config: Config{Dial: n.Dial},
+			config: Config{Remote: warm.Config{Dial: n.Dial}},
 			listen: func() net.Listener { return listenIn(t, &n) },
 			serve: func(r *remote, handle func(conn)) {
 				n.Delay(r.addr, r.delay)
@@ -276,7 +276,7 @@ func (h *history) play(t *testing.T, bytes []byte) {
 	for i := range 1 + s.below(6) {
 		h.addClient(&s, i)
 	}
-	h.network.config.Handshake = socks
+	h.network.config.Remote.Handshake = socks
 	f := New(h.network.listen(), h.network.config)
 	f.Switch(h.remotes[0].addr)
 	f.KeepIdle([]warm.Kind{warm.Greeted, warm.Dialled, warm.None}[s.below(3)])

@@ -21,6 +21,7 @@ import (
 
 	"mycoproxy/backend"
 	"mycoproxy/backend/pipe/listen"
+	"mycoproxy/backend/pipe/warm"
 	"mycoproxy/internal/memnet"
 )
 
@@ -154,7 +155,7 @@ func TestSwitch(t *testing.T) {
 func TestSwitchWhileDialling(t *testing.T) {
 	dialling := make(chan struct{})
 	unreachable := netip.MustParseAddrPort("127.0.0.1:1")
-	f := start(t, unreachable, Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	f := start(t, unreachable, Config{Remote: warm.Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == unreachable.String() {
 			close(dialling)
 			<-ctx.Done()
@@ -165,7 +166,7 @@ func TestSwitchWhileDialling(t *testing.T) {
 		if remote == unreachable {
 			t.Errorf("a dial that was called off is told as %v", err)
 		}
-	}})
+	}}})
 	c := dial(t, f)
 	c.Write(socks.Greeting)
 	<-dialling
@@ -178,7 +179,7 @@ func TestSwitchWhileDialling(t *testing.T) {
 
 func TestCloseFreesThePortAndCutsEverything(t *testing.T) {
 	hang := make(chan struct{})
-	f := start(t, serveTCP(t, echo), Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	f := start(t, serveTCP(t, echo), Config{Remote: warm.Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		select {
 		case <-hang:
 			<-ctx.Done()
@@ -186,7 +187,7 @@ func TestCloseFreesThePortAndCutsEverything(t *testing.T) {
 		default:
 			return new(net.Dialer).DialContext(ctx, network, address)
 		}
-	}})
+	}}})
 	var conns []*net.TCPConn
 	for range 50 {
 		c := dial(t, f)
@@ -251,11 +252,11 @@ func TestRemoteThatCannotBeReached(t *testing.T) {
 	gone := listen.AddrPort(l.Addr())
 	l.Close()
 	told := make(chan error, 1)
-	f := start(t, gone, Config{Dialled: func(remote netip.AddrPort, err error) {
+	f := start(t, gone, Config{Remote: warm.Config{Dialled: func(remote netip.AddrPort, err error) {
 		if remote == gone {
 			told <- err
 		}
-	}})
+	}}})
 	isClosed(t, f)
 	if err := <-told; !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("told %v", err)
@@ -263,14 +264,6 @@ func TestRemoteThatCannotBeReached(t *testing.T) {
 
 	// Nothing is chosen: closed, and nothing is dialled.
 	f.Switch(netip.AddrPort{})
-	isClosed(t, f)
-	// Out of descriptors: that is no news of the remote.
-	f = start(t, gone, Config{
-		Dial: func(context.Context, string, string) (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
-		},
-		Dialled: func(_ netip.AddrPort, err error) { t.Errorf("told %v", err) },
-	})
 	isClosed(t, f)
 }
 
@@ -280,7 +273,7 @@ func TestDialTimeout(t *testing.T) {
 		var n memnet.Network
 		began := time.Now()
 		var took time.Duration
-		f := New(listenIn(t, &n), Config{
+		f := New(listenIn(t, &n), Config{Remote: warm.Config{
 			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -291,7 +284,7 @@ func TestDialTimeout(t *testing.T) {
 				}
 				took = time.Since(began)
 			},
-		})
+		}})
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
 		c := connect(t, &n, loopback)
@@ -365,10 +358,10 @@ func TestRefusedSources(t *testing.T) {
 		var n memnet.Network
 		f := New(listenIn(t, &n), Config{
 			Share: backend.ShareLAN,
-			Dial: func(context.Context, string, string) (net.Conn, error) {
+			Remote: warm.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
 				t.Error("dialled")
 				return nil, io.EOF
-			},
+			}},
 			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
@@ -395,7 +388,7 @@ func TestRefusedSources(t *testing.T) {
 func TestSharingLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := memnet.Network{Default: memnet.Echo}
-		f := New(listenIn(t, &n), Config{Dial: n.Dial})
+		f := New(listenIn(t, &n), Config{Remote: warm.Config{Dial: n.Dial}})
 		f.Switch(netip.MustParseAddrPort("[407::1]:1080"))
 		go f.Serve()
 		works := func(c net.Conn) bool {

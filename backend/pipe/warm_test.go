@@ -25,7 +25,7 @@ const otherGreeting = "\x05\x02\x00\x01"
 // warmed starts a forwarder that keeps greeted upstreams.
 func warmed(t *testing.T, remote netip.AddrPort) *Forwarder {
 	t.Helper()
-	f := start(t, remote, Config{Handshake: socks})
+	f := start(t, remote, Config{Remote: warm.Config{Handshake: socks}})
 	f.KeepIdle(warm.Greeted)
 	return f
 }
@@ -270,7 +270,7 @@ func TestTimesOfSpares(t *testing.T) {
 			c.Write(socks.Answer)
 			memnet.Echo(c)
 		})
-		f := New(listenIn(t, &n), Config{Handshake: socks, Dial: n.Dial})
+		f := New(listenIn(t, &n), Config{Remote: warm.Config{Handshake: socks, Dial: n.Dial}})
 		f.Switch(remote)
 		f.KeepIdle(warm.Greeted)
 		go f.Serve()
@@ -485,7 +485,7 @@ func TestRemoteThatServesOneAtATime(t *testing.T) {
 // Upstreams that are allowed only after a session has begun are made all the same.
 func TestIdleAfterTheFirstSession(t *testing.T) {
 	p := new(proxy)
-	f := start(t, serveTCP(t, p.serve), Config{Handshake: socks})
+	f := start(t, serveTCP(t, p.serve), Config{Remote: warm.Config{Handshake: socks}})
 	talk(t, f, string(socks.Greeting))
 	f.KeepIdle(warm.Greeted)
 	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })

@@ -1,14 +1,21 @@
 package listen
 
 import (
+	"net"
 	"net/netip"
 
 	"mycoproxy/backend"
 )
 
-// IsLocal reports whether a connection from source, which arrived at the local
+// Serves reports whether share serves the client at the other end of accepted.
+func Serves(share backend.Share, accepted net.Conn) bool {
+	source, local := AddrPort(accepted.RemoteAddr()).Addr(), AddrPort(accepted.LocalAddr()).Addr()
+	return isLocal(source, local) || servesOthers(share, source)
+}
+
+// isLocal reports whether a connection from source, which arrived at the local
 // address, comes from this machine.
-func IsLocal(source, local netip.Addr) bool {
+func isLocal(source, local netip.Addr) bool {
 	source, local = source.Unmap().WithZone(""), local.Unmap().WithZone("")
 	if source.IsLoopback() || source == local {
 		return true
@@ -17,8 +24,7 @@ func IsLocal(source, local netip.Addr) bool {
 	return !source.IsLinkLocalUnicast() && backend.LocalAddresses()[source]
 }
 
-// Serves reports whether share serves connections from another machine's address.
-func Serves(share backend.Share, source netip.Addr) bool {
+func servesOthers(share backend.Share, source netip.Addr) bool {
 	source = source.Unmap().WithZone("")
 	isNear := source.IsPrivate() || source.IsLinkLocalUnicast() // no overlay address is
 	return share == backend.ShareAll || share == backend.ShareLAN && isNear

@@ -4,9 +4,9 @@
 //	if err != nil {
 //		return listen.Explain(addr, err) // a sentence, with the program that holds the port
 //	}
-//	reached, early := listen.SelfTest(ctx, l)
+//	reached := listen.SelfTest(ctx, l, admit)
 //
-// [IsLocal] and [Serves] are the access policy: a connection from this machine
+// [Serves] is the access policy: a connection from this machine
 // is always served, one from another machine as [backend.Share] says.
 package listen
 

@@ -12,13 +12,13 @@ const selfTestTimeout = 500 * time.Millisecond
 // SelfTest dials the listener's own port, over 127.0.0.1 and ::1 if it is bound
 // to all interfaces, and returns the addresses at which this listener answered:
 // on some systems another program can hold the more specific address, and
-// applications would reach that one. What others connected meanwhile is early.
-// An address that does not answer costs half a second at most. A listener that
-// is not the system's reaches nothing.
-func SelfTest(ctx context.Context, listener net.Listener) (reached []netip.AddrPort, early []net.Conn) {
+// applications would reach that one. What others connect meanwhile is given to
+// admit. An address that does not answer costs half a second at most. A listener
+// that is not the system's reaches nothing.
+func SelfTest(ctx context.Context, listener net.Listener, admit func(net.Conn)) (reached []netip.AddrPort) {
 	l, ok := listener.(*net.TCPListener)
 	if !ok {
-		return nil, nil
+		return nil
 	}
 	defer l.SetDeadline(time.Time{})
 	bound := AddrPort(l.Addr())
@@ -27,36 +27,33 @@ func SelfTest(ctx context.Context, listener net.Listener) (reached []netip.AddrP
 		candidates = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	for _, ip := range candidates {
-		addr := netip.AddrPortFrom(ip, bound.Port())
-		isOurs, others := dialSelf(ctx, l, addr)
-		if early = append(early, others...); isOurs {
+		if addr := netip.AddrPortFrom(ip, bound.Port()); isReached(ctx, l, addr, admit) {
 			reached = append(reached, addr)
 		}
 	}
-	return reached, early
+	return reached
 }
 
-// dialSelf reports whether l accepts what is dialled at addr, and returns what
-// else it accepts until then.
-func dialSelf(ctx context.Context, l *net.TCPListener, addr netip.AddrPort) (isOurs bool, others []net.Conn) {
+// isReached reports whether l accepts what is dialled at addr.
+func isReached(ctx context.Context, l *net.TCPListener, addr netip.AddrPort, admit func(net.Conn)) bool {
 	ctx, cancel := context.WithTimeout(ctx, selfTestTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	conn, err := new(net.Dialer).DialTCP(ctx, "tcp", netip.AddrPort{}, addr)
 	if err != nil {
-		return false, nil
+		return false
 	}
 	defer conn.Close()
 	l.SetDeadline(time.Now().Add(selfTestTimeout))
 	for {
 		accepted, err := l.Accept()
 		if err != nil {
-			return false, others
+			return false
 		}
 		if AddrPort(accepted.RemoteAddr()) == AddrPort(conn.LocalAddr()) {
 			accepted.Close()
-			return true, others
+			return true
 		}
-		others = append(others, accepted)
+		admit(accepted)
 	}
 }
 

@@ -18,7 +18,9 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 type Conn struct {
 	net.Conn
 	raw         syscall.RawConn // nil: it is no socket of the system
-	writeEnded  atomic.Bool     // we have ended our writing to it
+	set         *Conns          // nil: it is in none
+	isClosed    atomic.Bool
+	writeEnded  atomic.Bool // we have ended our writing to it
 	read, write call
 	buffer      *[bufferSize]byte // what fill has read; nil while nothing is there
 }
@@ -68,10 +70,21 @@ func (c *Conn) CloseWrite() error {
 	return c.Close()
 }
 
+// Close implements [net.Conn].
+func (c *Conn) Close() error {
+	if c.isClosed.Swap(true) {
+		return net.ErrClosed
+	}
+	if c.set != nil {
+		c.set.open.Delete(c)
+	}
+	return c.Conn.Close()
+}
+
 // Reset closes the connection in such a way that the other side sees an error
 // and not an end.
 func (c *Conn) Reset() {
-	if abrupt, ok := c.Conn.(interface{ SetLinger(seconds int) error }); ok {
+	if abrupt, ok := c.Conn.(interface{ SetLinger(seconds int) error }); ok && !c.isClosed.Load() {
 		abrupt.SetLinger(0)
 	}
 	c.Close()
@@ -81,48 +94,27 @@ func (c *Conn) Reset() {
 // throw away what the other side has not been sent yet.
 func (c *Conn) waitSent() {
 	const pause = 10 * time.Millisecond
-	for end := time.Now().Add(sentLimit); c.Unsent() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(sentLimit); !c.isClosed.Load() && c.Unsent() > 0 && time.Now().Before(end); {
 		time.Sleep(pause)
 	}
 }
 
-// Conns is a set of connections that can be cut at once. Its zero value is an
-// empty set.
-type Conns struct {
-	mu    sync.Mutex
-	conns map[*Conn]struct{}
-	isCut bool
+// Conns is a set of connections, which leave it when they are closed. Its zero
+// value is an empty set.
+type Conns struct{ open sync.Map }
+
+// Add adds c. A caller must look afterwards whether c is still wanted: a Cut may
+// have come before.
+func (s *Conns) Add(c *Conn) {
+	c.set = s
+	s.open.Store(c, nil)
 }
 
-// Add adds c to the set. It returns false, having reset c, if the set was cut.
-func (s *Conns) Add(c *Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isCut {
-		c.Reset()
-		return false
+// Cut resets those connections of the set that unwanted says.
+func (s *Conns) Cut(unwanted func(*Conn) bool) {
+	for c := range s.open.Range {
+		if conn := c.(*Conn); unwanted(conn) {
+			conn.Reset()
+		}
 	}
-	if s.conns == nil {
-		s.conns = map[*Conn]struct{}{}
-	}
-	s.conns[c] = struct{}{}
-	return true
-}
-
-// Remove takes c out of the set.
-func (s *Conns) Remove(c *Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-}
-
-// Cut resets all connections of the set, and each that is added later.
-func (s *Conns) Cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.isCut = true
-	for c := range s.conns {
-		c.Reset()
-	}
-	s.conns = nil
 }

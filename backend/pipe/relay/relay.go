@@ -1,7 +1,9 @@
-// Package relay copies bytes between two connections, both ways, until both
-// directions have ended:
+// Package relay copies bytes between the two connections of a session, until
+// both directions have ended:
 //
-//	relay.Copy(client, upstream, &up, &down)
+//	var s relay.Session
+//	go s.Copy(client, upstream, &down, nil, nil)
+//	s.Copy(upstream, client, &up, nil, nil)
 //
 // An end of one direction is passed on as a half-close, and the other direction
 // goes on. Where a direction fails, both connections are reset, so that neither
@@ -23,70 +25,74 @@ import (
 
 const sentLimit = 5 * time.Second // for how long a side may be behind before its rest is dropped
 
-// session is two connections and how far they have come.
-type session struct {
-	client, upstream *Conn
-	ended            atomic.Int32 // directions that have ended well
-	broken           atomic.Bool  // a direction has failed
-	limit            atomic.Pointer[time.Timer]
+// Session is what the two directions of a session know of each other.
+type Session struct {
+	ended  atomic.Int32 // directions that have ended well
+	over   atomic.Int32 // directions that are not copied any more
+	broken atomic.Bool  // a direction has failed
+	limit  atomic.Pointer[time.Timer]
 }
 
-// Copy copies from client to upstream, counting the bytes that it delivers in
-// up, and from upstream to client, counting them in down, until both directions
-// have ended or the session is broken. Then it closes both.
-func Copy(client, upstream *Conn, up, down *atomic.Int64) {
-	s := &session{client: client, upstream: upstream}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.copy(upstream, client, up)
-	}()
-	s.copy(client, upstream, down)
-	<-done
-	if t := s.limit.Load(); t != nil {
-		t.Stop()
+// Copy copies one direction of the session, from src to dst, until its end, and
+// counts the bytes that it delivers. The errors are what src and dst have said
+// already: [io.EOF] is the end of src. It is to be called once for each of the
+// two directions; the second that returns has closed both connections.
+func (s *Session) Copy(dst, src *Conn, count *atomic.Int64, readErr, writeErr error) {
+	if readErr == nil && writeErr == nil {
+		readErr, writeErr = copyBytes(dst, src, count)
 	}
-	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
-		client.waitSent()
-		upstream.waitSent()
-		s.cut()
+	if writeErr == nil && errors.Is(readErr, io.EOF) && s.isEnd(src) {
+		if s.ended.Add(1) < 2 { // else closing both is the end for either side
+			writeErr = dst.CloseWrite()
+		}
+		readErr = nil
 	}
-	client.Close()
-	upstream.Close()
+	if readErr != nil || writeErr != nil {
+		s.fail(dst, src, readErr, writeErr)
+	}
+	if s.over.Add(1) == 2 {
+		s.close(dst, src)
+	}
 }
 
-// copy copies one direction until its end, and passes that on. It is a named
-// method so that a goroutine dump reads well.
-func (s *session) copy(dst, src *Conn, count *atomic.Int64) {
-	readErr, writeErr := copyBytes(dst, src, count)
-	if readErr == nil && writeErr == nil && s.isEnd(src) {
-		if s.ended.Add(1) == 2 {
-			return // Copy closes both connections, which is the end for either side
-		}
-		if writeErr = dst.CloseWrite(); writeErr == nil {
-			return
-		}
-	}
+// fail ends a session of which the direction from src to dst has failed.
+func (s *Session) fail(dst, src *Conn, readErr, writeErr error) {
 	s.broken.Store(true)
 	switch {
 	case errors.Is(readErr, net.ErrClosed), errors.Is(writeErr, net.ErrClosed):
-		s.cut()
+		reset(dst, src)
 	case writeErr != nil:
 		// Nothing more can go to dst, but what came from dst before may still be
 		// on its way to src. The other direction delivers that, finds the failure
 		// behind it, and cuts. It must not wait for ever, though, for a src that
 		// itself waits until somebody reads from it.
-		if before := s.limit.Swap(time.AfterFunc(sentLimit, s.cut)); before != nil {
+		if before := s.limit.Swap(time.AfterFunc(sentLimit, func() { reset(dst, src) })); before != nil {
 			before.Stop()
 		}
 	default:
 		dst.waitSent()
-		src.waitSent() // the other direction may have found the failure first
-		s.cut()
+		if errors.Is(readErr, io.EOF) {
+			src.waitSent() // it is dst that failed, as the other direction has found
+		}
+		reset(dst, src)
 	}
 }
 
-// copyBytes copies from src to dst until src ends, without errors, or either fails.
+// close closes both connections, when neither direction is copied any more.
+func (s *Session) close(a, b *Conn) {
+	if t := s.limit.Load(); t != nil {
+		t.Stop()
+	}
+	if s.broken.Load() { // perhaps after one direction had ended well, with its last bytes still under way
+		a.waitSent()
+		b.waitSent()
+		reset(a, b)
+	}
+	a.Close()
+	b.Close()
+}
+
+// copyBytes copies from src to dst until src ends, which is [io.EOF], or either fails.
 func copyBytes(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 	for {
 		n, err := src.fill()
@@ -97,13 +103,10 @@ func copyBytes(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 		switch {
 		case writeErr != nil:
 			return nil, writeErr
-		case n > 0:
-			count.Add(int64(n))
-		case errors.Is(err, io.EOF):
-			return nil, nil
-		default:
+		case n == 0:
 			return err, nil
 		}
+		count.Add(int64(n))
 		if n >= bulk && dst.raw != nil && src.raw != nil {
 			if readErr, writeErr = splice(dst, src, count); readErr != nil || writeErr != nil {
 				return readErr, writeErr
@@ -115,12 +118,12 @@ func copyBytes(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 // isEnd reports whether a read of no bytes from src was its end. The system
 // tells of a reset once, to whoever reads or writes next: if the other direction
 // was told, a read looks like an end.
-func (s *session) isEnd(src *Conn) bool {
+func (s *Session) isEnd(src *Conn) bool {
 	return !s.broken.Load() && (src.writeEnded.Load() || !src.wasReset())
 }
 
-// cut ends both sides with a reset.
-func (s *session) cut() {
-	s.client.Reset()
-	s.upstream.Reset()
+// reset ends both sides with a reset.
+func reset(a, b *Conn) {
+	a.Reset()
+	b.Reset()
 }

@@ -31,12 +31,10 @@ func transfer(call, fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// kernelPipe is a pipe(2), for splice(2). Empty ones are kept for the next bulk.
-type kernelPipe [2]int
+// pipes are empty ones of pipe(2), kept for the next bulk.
+var pipes = make(chan [2]int, 16)
 
-var pipes = make(chan kernelPipe, 16)
-
-func takePipe() (p kernelPipe, err error) {
+func takePipe() (p [2]int, err error) {
 	select {
 	case p = <-pipes:
 	default:
@@ -47,8 +45,8 @@ func takePipe() (p kernelPipe, err error) {
 	return p, err
 }
 
-// giveBack keeps the pipe, or closes it if enough are kept or it is not empty.
-func (p kernelPipe) giveBack(isEmpty bool) {
+// giveBack keeps an empty pipe if not enough are kept, and closes any other.
+func giveBack(p [2]int, isEmpty bool) {
 	if isEmpty {
 		select {
 		case pipes <- p:
@@ -68,7 +66,7 @@ func splice(dst, src *Conn, count *atomic.Int64) (readErr, writeErr error) {
 	if err != nil {
 		return nil, nil // too few descriptors: reads and writes do it
 	}
-	defer func() { p.giveBack(readErr == nil && writeErr == nil) }()
+	defer func() { giveBack(p, readErr == nil && writeErr == nil) }()
 	for {
 		n := 0
 		if err := src.raw.Read(func(fd uintptr) bool {
@@ -108,8 +106,7 @@ func move(from, to, most int) (int, error) {
 // 0 if the connection is closed (tcp(7), SIOCOUTQ).
 func (c *Conn) Unsent() (n int) {
 	c.control(func(fd int) {
-		n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-		if n == 0 {
+		if n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ); n == 0 {
 			return
 		}
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)

@@ -45,8 +45,8 @@ func (d *Dialer) keep(ctx context.Context, one *idle) {
 	defer one.cancel()
 	defer close(one.done)
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
 	conn, err := d.dial(dialCtx)
+	cancel()
 	if err == nil && one.greets {
 		err = d.greet(ctx, conn, answerLimit)
 	}
@@ -63,7 +63,7 @@ func (d *Dialer) keep(ctx context.Context, one *idle) {
 		d.pool.noteFailure(time.Now())
 	}
 	if conn != nil && (err != nil || !one.isTaken) {
-		d.drop(conn)
+		conn.Reset()
 	}
 }
 
@@ -103,9 +103,9 @@ func (d *Dialer) take(w *Window) *idle {
 	if one == nil {
 		return nil
 	}
-	stop := context.AfterFunc(w.ctx, one.cancel)
+	w.waitFor(one.cancel)
 	<-one.done
-	if stop(); one.err != nil || d.ctx.Err() != nil {
+	if w.waitFor(nil); one.err != nil || d.ctx.Err() != nil {
 		return nil
 	}
 	one.conn.SetReadDeadline(time.Time{})
