@@ -1,4 +1,4 @@
-// Package logging makes loggers that never wait. Streams are carried by whoever
+// Package logging makes loggers that never wait. Sessions are forwarded by whoever
 // logs, and a terminal stopped with Ctrl-S, a full pipe or a slow disk must not
 // stop them: what cannot be written soon enough is dropped, and how many lines
 // that were is said in their place.

@@ -8,7 +8,7 @@ import (
 	"mycoproxy/backend/pipe/relay"
 )
 
-// BenchmarkBulk is one stream as fast as it goes, from the remote to the client.
+// BenchmarkBulk is one session as fast as it goes, from the remote to the client.
 func BenchmarkBulk(b *testing.B) {
 	block := make([]byte, 256<<10)
 	f := start(b, serveTCP(b, func(c *net.TCPConn) {
@@ -46,7 +46,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	c.Close()
 }
 
-// BenchmarkConnection opens a stream, uses it once and closes it.
+// BenchmarkConnection opens a session, uses it once and closes it.
 func BenchmarkConnection(b *testing.B) {
 	f := start(b, serveTCP(b, echo), Config{})
 	for b.Loop() {

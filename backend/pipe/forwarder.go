@@ -11,11 +11,10 @@
 // cuts the sessions to the old one, and the port never refuses in between.
 //
 // A session is one accepted connection and its upstream, the connection to the
-// remote. In its beginning, on one goroutine, its source is checked (package
-// listen), its client must say the first byte of SOCKS, and it gets an upstream
-// (package warm). Nothing is dialled for a client that has not spoken or speaks
-// something else, so that no web page reaches the remote. The rest is
-// [relay.Copy].
+// remote. In its beginning the client must be one to be served (package listen)
+// and say the first byte of SOCKS, and it gets an upstream (package warm).
+// Nothing is dialled for a client that has not spoken or speaks something else,
+// so that no web page reaches the remote. The rest is [relay.Session].
 //
 // Of SOCKS the package reads the greeting and the length of the request, and
 // says none of it: a client authenticates itself with the remote. It keeps no

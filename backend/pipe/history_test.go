@@ -98,15 +98,15 @@ func (s *script) upTo(most time.Duration) time.Duration {
 
 // history is what happened.
 type history struct {
-	network network
-	isReal  bool // time is real, so that what is late cannot be told from what is wrong
-	mu      sync.Mutex
-	remotes []*remote
-	clients []*client
-	heard   []*heard
-	isCalm  bool // nothing is switched, and no remote misbehaves but towards idle connections
-	counted backend.Streams
-	open    int
+	network   network
+	isReal    bool // time is real, so that what is late cannot be told from what is wrong
+	mu        sync.Mutex
+	remotes   []*remote
+	clients   []*client
+	heard     []*heard
+	isOrderly bool // nothing is switched, and no remote misbehaves but towards idle connections
+	counted   backend.Streams
+	open      int
 }
 
 // remote is a server and how it behaves.
@@ -269,7 +269,7 @@ func (h *history) sleep(d time.Duration) { time.Sleep(d / h.network.haste) }
 
 func (h *history) play(t *testing.T, bytes []byte) {
 	s := script(bytes)
-	h.isCalm = s.oneIn(3)
+	h.isOrderly = s.oneIn(3)
 	for i := range 1 + s.below(3) {
 		h.addRemote(&s, i)
 	}
@@ -293,7 +293,7 @@ func (h *history) play(t *testing.T, bytes []byte) {
 		pieces := script(bytes[min(len(bytes), 17*(c.id+1)):])
 		all.Go(func() { h.run(ctx, c, &pieces, f) })
 	}
-	if !h.isCalm {
+	if !h.isOrderly {
 		for range s.below(6) {
 			h.sleep(s.upTo(5 * time.Second))
 			switch i := s.below(8); {
@@ -325,7 +325,7 @@ func (h *history) addRemote(s *script, i int) {
 	if s.oneIn(2) {
 		r.idleLimit = time.Second + s.upTo(15*time.Second)
 	}
-	if !h.isCalm {
+	if !h.isOrderly {
 		r.idleLimit /= time.Duration(1 + 99*s.below(2))
 		r.refuses, r.silent, r.resets = s.oneIn(12), s.oneIn(8), s.oneIn(2)
 		r.banner, r.locked = s.oneIn(12), s.oneIn(12)
@@ -376,7 +376,7 @@ func (h *history) addClient(s *script, id int) {
 	if c.once = c.data; bytes.Contains(request, []byte("secret")) {
 		c.once = len(c.greeting)
 	}
-	if !h.isCalm && s.oneIn(4) {
+	if !h.isOrderly && s.oneIn(4) {
 		c.gives = 1 + s.below(40)
 	}
 	h.clients = append(h.clients, c)
@@ -533,7 +533,7 @@ func (h *history) speak(c *client, conn conn, pieces *script) {
 			conn.Close()
 			return
 		}
-		if pieces.oneIn(4) && (!h.isCalm || len(c.said) >= c.data) {
+		if pieces.oneIn(4) && (!h.isOrderly || len(c.said) >= c.data) {
 			h.sleep(pieces.upTo(3 * time.Second))
 		}
 	}
@@ -589,7 +589,7 @@ func (h *history) check() error {
 	switch {
 	case speaking == 0 && len(h.heard) > 0:
 		return errors.New("nobody has spoken, and a remote was connected to")
-	case endedWell && h.isCalm && (h.counted.BytesUp != up || h.counted.BytesDown != down):
+	case endedWell && h.isOrderly && (h.counted.BytesUp != up || h.counted.BytesDown != down):
 		return fmt.Errorf("counted %d bytes up and %d down, want %d and %d", h.counted.BytesUp, h.counted.BytesDown, up, down)
 	}
 	return nil
@@ -633,7 +633,7 @@ func (h *history) checkClient(c *client) error {
 		return fmt.Errorf("what must be said once was heard %d times", len(twice))
 	}
 	switch {
-	case h.isCalm && !h.isReal && c.waits && (c.err != io.EOF || len(c.said) < len(c.says)):
+	case h.isOrderly && !h.isReal && c.waits && (c.err != io.EOF || len(c.said) < len(c.says)):
 		return errors.New("nothing was wrong, and it was not served")
 	case c.err != io.EOF || len(all) == 0:
 		return nil

@@ -36,7 +36,7 @@ func oneIdle(t *testing.T) (f *Forwarder, p *proxy) {
 	p = new(proxy)
 	f = warmed(t, serveTCP(t, p.serve))
 	talk(t, f, string(socks.Greeting))
-	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+	until(t, "an idle upstream", func() bool { return p.greeted.Load() == 2 })
 	return f, p
 }
 
@@ -91,11 +91,11 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// streamsOver waits until all streams are over: bytes are counted after they
+// sessionsOver waits until all sessions are over: bytes are counted after they
 // were written, which is after they may have been answered.
-func streamsOver(t *testing.T, f *Forwarder) {
+func sessionsOver(t *testing.T, f *Forwarder) {
 	t.Helper()
-	until(t, "all streams are over", func() bool { return f.config.Counters.Load().Open == 0 })
+	until(t, "all sessions are over", func() bool { return f.config.Counters.Load().Open == 0 })
 }
 
 // request asks for a connection to 192.0.2.1:80.
@@ -118,44 +118,44 @@ func talk(t *testing.T, f *Forwarder, greeting string) *net.TCPConn {
 	return c
 }
 
-// A stream is given a connection that was made before it came, and another is
+// A session is given a connection that was made before it came, and another is
 // made in its place.
-func TestStreamsAreGivenSpares(t *testing.T) {
+func TestSessionsAreGivenIdleUpstreams(t *testing.T) {
 	for name, c := range map[string]struct {
 		greeting string
-		greeted  int64 // by the forwarder, after one stream
+		greeted  int64 // by the forwarder, after one session
 	}{"the opening": {string(socks.Greeting), 1}, "another": {otherGreeting, 0}} {
 		t.Run(name, func(t *testing.T) {
 			var p proxy
 			f := warmed(t, serveTCP(t, p.serve))
 			talk(t, f, c.greeting)
-			until(t, "one spare", func() bool { return p.accepted.Load() == 2 && p.greeted.Load() == 1+c.greeted })
+			until(t, "one idle upstream", func() bool { return p.accepted.Load() == 2 && p.greeted.Load() == 1+c.greeted })
 			talk(t, f, c.greeting)
-			until(t, "two spares", func() bool { return p.accepted.Load() == 4 && p.greeted.Load() == 2+2*c.greeted })
+			until(t, "two idle upstreams", func() bool { return p.accepted.Load() == 4 && p.greeted.Load() == 2+2*c.greeted })
 			for range 20 {
 				talk(t, f, c.greeting)
 			}
-			until(t, "eight spares", func() bool { return p.accepted.Load() == 22+8 })
+			until(t, "eight idle upstreams", func() bool { return p.accepted.Load() == 22+8 })
 			f.KeepIdle(warm.None)
-			until(t, "no spare", func() bool { return p.open.Load() == 22 })
+			until(t, "no idle upstream", func() bool { return p.open.Load() == 22 })
 		})
 	}
 }
 
-func TestSparesGoWithTheRemote(t *testing.T) {
+func TestIdleUpstreamsGoWithTheRemote(t *testing.T) {
 	f, p := oneIdle(t)
 	var q proxy
 	f.Switch(serveTCP(t, q.serve))
 	until(t, "nothing is open to the old remote", func() bool { return p.open.Load() == 0 })
 	talk(t, f, string(socks.Greeting))
-	until(t, "a spare of the new one", func() bool { return q.open.Load() == 2 })
+	until(t, "an idle upstream of the new one", func() bool { return q.open.Load() == 2 })
 	f.Close()
 	until(t, "nothing is open to the new one", func() bool { return q.open.Load() == 0 })
 }
 
-// Whatever goes through spares, it is what would have gone through other
+// Whatever goes through idle upstreams, it is what would have gone through other
 // connections.
-func TestEveryByteArrivesOverSpares(t *testing.T) {
+func TestEveryByteArrivesOverIdleUpstreams(t *testing.T) {
 	var p proxy
 	f := warmed(t, serveTCP(t, p.serve))
 	talk(t, f, string(socks.Greeting)).Close()
@@ -182,18 +182,18 @@ func TestEveryByteArrivesOverSpares(t *testing.T) {
 			}()
 			got, err := io.ReadAll(c)
 			if want := append(bytes.Clone(socks.Answer), data...); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("stream %d: %d bytes of %d, %v", i, len(got), len(want), err)
+				t.Errorf("session %d: %d bytes of %d, %v", i, len(got), len(want), err)
 			}
 		})
 	}
 	clients.Wait()
-	streamsOver(t, f)
+	sessionsOver(t, f)
 	if got := f.config.Counters.Load(); got.BytesUp != up.Load() || got.BytesDown != down.Load() {
 		t.Errorf("counted %d bytes up and %d down, want %d and %d", got.BytesUp, got.BytesDown, up.Load(), down.Load())
 	}
 }
 
-// A remote that closes what is idle costs its spares, and no stream anything.
+// A remote that closes what is idle costs its idle upstreams, and no session anything.
 func TestRemoteThatClosesIdleConnections(t *testing.T) {
 	var p proxy
 	f := warmed(t, serveTCP(t, func(c *net.TCPConn) {
@@ -206,8 +206,8 @@ func TestRemoteThatClosesIdleConnections(t *testing.T) {
 	}
 }
 
-// A spare that fails when it is used is replaced, and the client sees nothing.
-func TestSpareThatFailsIsReplaced(t *testing.T) {
+// An idle upstream that fails when it is used is replaced, and the client sees nothing.
+func TestIdleUpstreamThatFailsIsReplaced(t *testing.T) {
 	for name, fail := range map[string]func(*net.TCPConn){
 		"reset": func(c *net.TCPConn) { c.SetLinger(0) },
 		"end":   func(*net.TCPConn) {},
@@ -236,16 +236,16 @@ func TestSpareThatFailsIsReplaced(t *testing.T) {
 					io.Copy(c, r)
 				}))
 				first := talk(t, f, greeting)
-				until(t, "a spare", func() bool {
+				until(t, "an idle upstream", func() bool {
 					return p.accepted.Load() == 2 && (greeting == otherGreeting || p.greeted.Load() == 2)
 				})
 				first.Close()
 				failing.Store(true)
 				talk(t, f, greeting).Close()
 				if failing.Load() {
-					t.Error("no spare failed")
+					t.Error("no idle upstream failed")
 				}
-				streamsOver(t, f)
+				sessionsOver(t, f)
 				if got, want := f.config.Counters.Load().BytesUp, int64(2*len(greeting+request)); got != want {
 					t.Errorf("counted %d bytes up, want %d", got, want)
 				}
@@ -254,9 +254,9 @@ func TestSpareThatFailsIsReplaced(t *testing.T) {
 	}
 }
 
-// A spare saves the dial, is closed after its time, and one whose opening is not
+// An idle upstream saves the dial, is closed after its time, and one whose opening is not
 // answered keeps others from being made.
-func TestTimesOfSpares(t *testing.T) {
+func TestTimesOfIdleUpstreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const distance = 40 * time.Millisecond
 		remote := netip.MustParseAddrPort("[407::1]:1080")
@@ -294,12 +294,12 @@ func TestTimesOfSpares(t *testing.T) {
 		}
 		for i, want := range []time.Duration{distance, 0, 0} {
 			if took := answered(); took != want {
-				t.Errorf("stream %d was answered after %v, want %v", i, took, want)
+				t.Errorf("session %d was answered after %v, want %v", i, took, want)
 			}
 			time.Sleep(distance)
 		}
 		if now := open(); now != 3 {
-			t.Errorf("%d connections after three streams, want as many spares", now)
+			t.Errorf("%d connections after three sessions, want as many idle upstreams", now)
 		}
 		for i, dials := 1, n.Dials(); i < len(dials); i++ {
 			if gap := dials[i].At.Sub(dials[i-1].At); gap < 5*time.Millisecond { // else the remote might get them in another order
@@ -313,9 +313,9 @@ func TestTimesOfSpares(t *testing.T) {
 
 		answered()
 		silent.Store(true)
-		time.Sleep(distance) // which the new spare is not greeted in
+		time.Sleep(distance) // which the new idle upstream is not greeted in
 		if now := open(); now != 1 {
-			t.Errorf("%d connections, want the spare", now)
+			t.Errorf("%d connections, want the idle upstream", now)
 		}
 		time.Sleep(2 * time.Second)
 		silent.Store(false)
@@ -327,14 +327,14 @@ func TestTimesOfSpares(t *testing.T) {
 		answered()
 		time.Sleep(distance)
 		if now := open(); now == 0 {
-			t.Error("no spare after the rest")
+			t.Error("no idle upstream after the rest")
 		}
 		f.Close()
 		f.Wait()
 	})
 }
 
-// A client that asks for nothing costs no more than its spare.
+// A client that asks for nothing costs no more than its idle upstream.
 func TestClientThatAsksNothing(t *testing.T) {
 	f, p := oneIdle(t)
 	c := dial(t, f)
@@ -344,14 +344,14 @@ func TestClientThatAsksNothing(t *testing.T) {
 	if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
 		t.Errorf("the client saw %q, %v; want the end", got, err)
 	}
-	until(t, "two more spares", func() bool { return p.greeted.Load() == 4 })
+	until(t, "two more idle upstreams", func() bool { return p.greeted.Load() == 4 })
 	if n := p.accepted.Load(); n != 4 {
-		t.Errorf("%d connections for two streams and two spares", n)
+		t.Errorf("%d connections for two sessions and two idle upstreams", n)
 	}
 }
 
 // A client that ends right after its request is answered all the same, over a
-// spare, too. Where that fails the client sees a reset: its end is said once.
+// idle upstream, too. Where that fails the client sees a reset: its end is said once.
 func TestClientThatEndsAtOnce(t *testing.T) {
 	var p proxy
 	var failing atomic.Bool // for the next one to say something
@@ -376,15 +376,15 @@ func TestClientThatEndsAtOnce(t *testing.T) {
 			t.Errorf("session %d heard %q, %v", i, got, err)
 		}
 		if failing.Load() {
-			t.Error("no spare failed")
+			t.Error("no idle upstream failed")
 		}
-		until(t, "a spare", func() bool { return p.greeted.Load() > int64(i+1) })
+		until(t, "an idle upstream", func() bool { return p.greeted.Load() > int64(i+1) })
 	}
 }
 
-// A stream that waits for its first answer over a spare ends with the remote, or
+// A session that waits for its first answer over an idle upstream ends with the remote, or
 // with the sharing, like any other.
-func TestWaitingStreamIsCut(t *testing.T) {
+func TestWaitingSessionIsCut(t *testing.T) {
 	for name, end := range map[string]func(*Forwarder){
 		"switch": func(f *Forwarder) { f.Switch(netip.AddrPort{}) },
 		"close":  (*Forwarder).Close,
@@ -405,7 +405,7 @@ func TestWaitingStreamIsCut(t *testing.T) {
 			silent.Store(true)
 			first := dial(t, f)
 			first.Write(socks.Greeting)
-			until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+			until(t, "an idle upstream", func() bool { return p.greeted.Load() == 2 })
 			c := dial(t, f)
 			c.Write(append(bytes.Clone(socks.Greeting), 'x'))
 			io.ReadFull(c, make([]byte, 2))
@@ -419,7 +419,7 @@ func TestWaitingStreamIsCut(t *testing.T) {
 }
 
 // What was told to the client must hold for the connection that replaces a
-// spare, or else the stream breaks.
+// idle upstream, or else the session breaks.
 func TestReplacementThatAnswersOtherwise(t *testing.T) {
 	var p proxy
 	var locked atomic.Bool
@@ -438,7 +438,7 @@ func TestReplacementThatAnswersOtherwise(t *testing.T) {
 		}
 	}))
 	talk(t, f, string(socks.Greeting))
-	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+	until(t, "an idle upstream", func() bool { return p.greeted.Load() == 2 })
 	locked.Store(true)
 	c := dial(t, f)
 	c.Write(socks.Greeting)
@@ -449,8 +449,8 @@ func TestReplacementThatAnswersOtherwise(t *testing.T) {
 	}
 }
 
-// A remote that serves one connection at a time is never kept from a stream by
-// a spare.
+// A remote that serves one connection at a time is never kept from a session by
+// an idle upstream.
 func TestRemoteThatServesOneAtATime(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -488,5 +488,5 @@ func TestIdleAfterTheFirstSession(t *testing.T) {
 	f := start(t, serveTCP(t, p.serve), Config{Remote: warm.Config{Handshake: socks}})
 	talk(t, f, string(socks.Greeting))
 	f.KeepIdle(warm.Greeted)
-	until(t, "a spare", func() bool { return p.greeted.Load() == 2 })
+	until(t, "an idle upstream", func() bool { return p.greeted.Load() == 2 })
 }

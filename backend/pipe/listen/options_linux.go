@@ -9,9 +9,8 @@ import (
 
 const keepAlive = 15 // seconds until a silent connection is asked, and between questions
 
-// setOptions sets what is accepted inherits, so that it costs no call for each.
-// Within one machine nothing is congested. Where BBR is the system's way, its
-// pacing costs half of the throughput even there; every system has reno.
+// setOptions sets what accepted connections inherit, at no cost for each. Within
+// one machine nothing is congested, and the pacing of BBR halves the throughput.
 func setOptions(config *net.ListenConfig) {
 	config.KeepAlive = -1
 	config.Control = func(_, _ string, c syscall.RawConn) error {

@@ -41,7 +41,7 @@ func TestResetIsNoEndAlthoughTheClientSends(t *testing.T) {
 			}
 			counted.Add(1)
 			if _, err := io.ReadAll(c); err == nil {
-				t.Error("a broken stream looks like one that ended")
+				t.Error("a broken session looks like one that ended")
 			}
 		})
 	}

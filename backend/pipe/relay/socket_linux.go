@@ -24,8 +24,7 @@ func transfer(call, fd uintptr, b []byte) (int, error) {
 		n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		if errno == 0 {
 			return int(n), nil
-		}
-		if errno != unix.EINTR {
+		} else if errno != unix.EINTR {
 			return 0, errno
 		}
 	}
