@@ -3,6 +3,7 @@ package pipe
 import (
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"mycoproxy/backend/pipe/listen"
@@ -62,18 +63,19 @@ func (f *Forwarder) serve(client *relay.Conn) {
 	counters.total.Add(1)
 	var session relay.Session
 	w := warm.NewWindow(client, first[:n], &counters.up, &counters.down)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var other sync.WaitGroup
+	other.Go(func() {
 		growStack(0)
 		if upstream, readErr, writeErr := f.open(w); upstream != nil {
-			session.Copy(client, upstream, &counters.down, readErr, writeErr)
+			other.Go(func() { // on a small stack, since it may wait for long
+				session.Copy(client, upstream, &counters.down, readErr, writeErr)
+			})
 		}
-	}()
+	})
 	if upstream, readErr, writeErr := w.Listen(); upstream != nil {
 		session.Copy(upstream, client, &counters.up, readErr, writeErr)
 	}
-	<-done
+	other.Wait()
 }
 
 // open connects a session to the remote, and to the next one for as long as the
