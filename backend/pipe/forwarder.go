@@ -180,7 +180,7 @@ func (f *Forwarder) Close() {
 	f.Switch(netip.AddrPort{})
 	f.clients.Cut(func(*relay.Conn) bool { return true })
 	f.accepting.Lock() // an accept under way keeps the port for as long as it takes to return
-	f.accepting.Unlock()
+	defer f.accepting.Unlock()
 }
 
 // Wait returns when no session is left of a forwarder that is closed.

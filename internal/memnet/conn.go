@@ -46,7 +46,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		if isClosed(c.readUntil.passed()) {
 			return 0, c.fail("read", os.ErrDeadlineExceeded)
 		}
-		n, err, changed := c.in.read(b)
+		n, changed, err := c.in.read(b)
 		switch {
 		case n > 0 || len(b) == 0:
 			return n, nil
@@ -72,7 +72,7 @@ func (c *Conn) Write(b []byte) (sent int, err error) {
 		if isClosed(c.writeUntil.passed()) {
 			return sent, c.fail("write", os.ErrDeadlineExceeded)
 		}
-		n, err, changed := c.out.write(b[sent:])
+		n, changed, err := c.out.write(b[sent:])
 		if sent += n; err == errNobodyReads { // its answer to what is sent is a reset
 			c.in.reset()
 			c.out.reset()
@@ -170,7 +170,7 @@ var errNobodyReads = syscall.EPIPE
 
 func newDirection() *direction { return &direction{changed: make(chan struct{})} }
 
-func (d *direction) read(b []byte) (n int, err error, changed <-chan struct{}) {
+func (d *direction) read(b []byte) (n int, changed <-chan struct{}, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n = copy(b, d.sent)
@@ -183,25 +183,25 @@ func (d *direction) read(b []byte) (n int, err error, changed <-chan struct{}) {
 	case d.ended:
 		err = io.EOF
 	}
-	return n, err, d.changed
+	return n, d.changed, err
 }
 
-func (d *direction) write(b []byte) (n int, err error, changed <-chan struct{}) {
+func (d *direction) write(b []byte) (n int, changed <-chan struct{}, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.broken:
-		return 0, syscall.ECONNRESET, nil
+		return 0, nil, syscall.ECONNRESET
 	case d.ended:
-		return 0, syscall.EINVAL, nil // after CloseWrite
+		return 0, nil, syscall.EINVAL // after CloseWrite
 	case d.abandoned:
-		return 0, errNobodyReads, nil
+		return 0, nil, errNobodyReads
 	}
 	if n = min(len(b), bufferSize-len(d.sent)); n > 0 {
 		d.sent = append(d.sent, b[:n]...)
 		d.notify()
 	}
-	return n, nil, d.changed
+	return n, d.changed, nil
 }
 
 func (d *direction) end()   { d.change(func() { d.ended = true }) }

@@ -4,7 +4,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -17,20 +16,11 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // and one may write to it.
 type Conn struct {
 	net.Conn
-	raw         syscall.RawConn // nil: it is no socket of the system
-	set         *Conns          // nil: it is in none
-	isClosed    atomic.Bool
-	writeEnded  atomic.Bool // we have ended our writing to it
-	read, write call
-	buffer      *[bufferSize]byte // what fill has read; nil while nothing is there
-}
-
-// call is a read or a write under way.
-type call struct {
-	attempt func(fd uintptr) (done bool)
-	b       []byte
-	n       int
-	err     error
+	set        *Conns // nil: it is in none
+	isClosed   atomic.Bool
+	writeEnded atomic.Bool // we have ended our writing to it
+	socket
+	buffer *[bufferSize]byte // what fill has read; nil while nothing is there
 }
 
 // NewConn returns c as a Conn.
@@ -38,7 +28,7 @@ func NewConn(c net.Conn) *Conn {
 	conn := &Conn{Conn: c}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
-			conn.raw, conn.read.attempt, conn.write.attempt = raw, conn.readNow, conn.writeNow
+			conn.prepare(raw)
 		}
 	}
 	return conn
@@ -46,8 +36,8 @@ func NewConn(c net.Conn) *Conn {
 
 // fill reads into the buffer, which it takes when there is something to read.
 func (c *Conn) fill() (n int, err error) {
-	if c.read.b = nil; c.raw != nil {
-		return c.readSocket()
+	if c.raw != nil {
+		return c.readSocket(nil)
 	}
 	c.buffer = buffers.Get().(*[bufferSize]byte)
 	return c.Conn.Read(c.buffer[:])

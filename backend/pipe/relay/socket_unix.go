@@ -4,20 +4,40 @@ package relay
 
 import (
 	"io"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// socket is what a connection of the system is read and written by. Its calls
+// are prepared once, so that none costs an allocation.
+type socket struct {
+	raw         syscall.RawConn // nil: it is no socket of the system
+	read, write call
+}
+
+type call struct {
+	attempt func(fd uintptr) (done bool)
+	b       []byte
+	n       int
+	err     error
+}
+
+func (c *Conn) prepare(raw syscall.RawConn) {
+	c.raw, c.read.attempt, c.write.attempt = raw, c.readNow, c.writeNow
+}
 
 // Read implements [net.Conn].
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.raw == nil || len(b) == 0 {
 		return c.Conn.Read(b)
 	}
-	c.read.b = b
-	return c.readSocket()
+	return c.readSocket(b)
 }
 
-func (c *Conn) readSocket() (int, error) {
+// readSocket reads into b, or into the buffer if b is nil.
+func (c *Conn) readSocket(b []byte) (int, error) {
+	c.read.b = b
 	if err := c.raw.Read(c.read.attempt); err != nil {
 		return 0, err
 	}
@@ -27,7 +47,7 @@ func (c *Conn) readSocket() (int, error) {
 	return c.read.n, c.read.err
 }
 
-// readNow reads what there is, into the buffer if there is no other place.
+// readNow reads what there is.
 func (c *Conn) readNow(fd uintptr) (done bool) {
 	b := c.read.b
 	if b == nil {

@@ -1,11 +1,18 @@
 package relay
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"syscall"
+)
 
 const bulk = 2 * bufferSize // never read at once: nothing moves bulk by itself here
 
+type socket struct{ raw syscall.RawConn } // nil: it is no socket of the system
+
+func (c *Conn) prepare(raw syscall.RawConn) { c.raw = raw }
+
 // readSocket waits with a read of no bytes, which needs no buffer, and then reads.
-func (c *Conn) readSocket() (int, error) {
+func (c *Conn) readSocket([]byte) (int, error) {
 	waited := false
 	if err := c.raw.Read(func(uintptr) bool {
 		defer func() { waited = true }()
@@ -16,9 +23,6 @@ func (c *Conn) readSocket() (int, error) {
 	c.buffer = buffers.Get().(*[bufferSize]byte)
 	return c.Conn.Read(c.buffer[:])
 }
-
-func (c *Conn) readNow(uintptr) bool  { return true }
-func (c *Conn) writeNow(uintptr) bool { return true }
 
 func splice(_, _ *Conn, _ *atomic.Int64) (readErr, writeErr error) { return nil, nil }
 
