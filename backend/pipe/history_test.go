@@ -116,6 +116,7 @@ type remote struct {
 	refuses    bool
 	answersIn  time.Duration // after the greeting
 	silent     bool          // never answers
+	fickle     bool          // every other time hears more, and resets, instead of answering the greeting
 	inPieces   bool
 	slow       bool          // reads little at a time
 	idleLimit  time.Duration // closes what has not said a request; zero: never
@@ -328,7 +329,7 @@ func (h *history) addRemote(s *script, i int) {
 	if !h.isOrderly {
 		r.idleLimit /= time.Duration(1 + 99*s.below(2))
 		r.refuses, r.silent, r.resets = s.oneIn(12), s.oneIn(8), s.oneIn(2)
-		r.banner, r.locked = s.oneIn(12), s.oneIn(12)
+		r.banner, r.locked, r.fickle = s.oneIn(12), s.oneIn(12), s.oneIn(3)
 		if s.oneIn(3) {
 			r.endsAfter = 1 + s.below(30)*s.below(30)
 		}
@@ -341,7 +342,7 @@ func (h *history) addRemote(s *script, i int) {
 }
 
 func (h *history) addClient(s *script, id int) {
-	c := &client{id: id, news: make(chan struct{}, 1), speaks: true, starts: s.upTo(20 * time.Second), waits: !s.oneIn(4)}
+	c := &client{id: id, news: make(chan struct{}, 1), speaks: true, starts: s.upTo(20 * time.Second), waits: !s.oneIn(3)}
 	name := fmt.Sprintf("client-%d", id)
 	request := append([]byte{5, 1, 0, 3, byte(len(name))}, name+"\x00\x50"...)
 	switch s.below(4) {
@@ -392,6 +393,7 @@ func (h *history) serve(r *remote, c conn) {
 	seen := &heard{remote: r}
 	h.mu.Lock()
 	h.heard = append(h.heard, seen)
+	fails := r.fickle && len(h.heard)%2 == 0
 	h.mu.Unlock()
 	if r.idleLimit > 0 {
 		c.SetReadDeadline(time.Now().Add(r.idleLimit / h.network.haste))
@@ -434,7 +436,14 @@ func (h *history) serve(r *remote, c conn) {
 			if greeting = lengthOfGreeting(seen.got); greeting == 0 {
 				continue
 			}
-			if h.sleep(r.answersIn); !r.silent && seen.got[0] == 5 {
+			if h.sleep(r.answersIn); fails {
+				c.SetReadDeadline(time.Now().Add(100 * time.Millisecond / h.network.haste))
+				n, _ := c.Read(buffer)
+				seen.got = append(seen.got, buffer[:n]...)
+				c.SetLinger(0)
+				return
+			}
+			if !r.silent && seen.got[0] == 5 {
 				h.say(seen, c, answer)
 			}
 			if r.idleLimit > 0 {
@@ -512,7 +521,10 @@ func (h *history) run(ctx context.Context, c *client, pieces *script, f *Forward
 func (h *history) speak(c *client, conn conn, pieces *script) {
 	for rest := c.says; len(rest) > 0; rest = c.says[len(c.said):] {
 		n := len(rest)
-		if pieces.oneIn(3) {
+		alone := len(c.said) == 0 && len(c.greeting) > 0 && pieces.oneIn(2) // the greeting
+		if alone {
+			n = len(c.greeting)
+		} else if pieces.oneIn(3) {
 			n = min(n, 1+pieces.below(20))
 		}
 		for _, stage := range []int{c.data, len(c.greeting)} {
@@ -535,6 +547,8 @@ func (h *history) speak(c *client, conn conn, pieces *script) {
 		}
 		if pieces.oneIn(4) && (!h.isOrderly || len(c.said) >= c.data) {
 			h.sleep(pieces.upTo(3 * time.Second))
+		} else if alone {
+			h.sleep(pieces.upTo(300 * time.Millisecond))
 		}
 	}
 	if len(c.says) > 0 {
