@@ -12,10 +12,10 @@ import (
 
 // forwarderTests are those of the forwarder that Wine can be asked for: it tells
 // an end from a reset in other cases than Windows.
-const forwarderTests = "EveryByte|HalfClose|Spare|ClientThat|Replacement|ThatCloses|ThatServes"
+const forwarderTests = "EveryByte|HalfClose|IdleUpstream|ClientThat|Replacement|ThatCloses|ThatServes"
 
-// TestForwarder runs tests of the forwarder, among them all of its spare
-// connections, with the sockets of Windows.
+// TestForwarder runs tests of the forwarder, among them all of its idle
+// upstreams, with the sockets of Windows.
 func TestForwarder(t *testing.T) {
 	w := needWindows(t)
 	tests := filepath.Join(w.folder, "pipe.exe")
@@ -25,7 +25,7 @@ func TestForwarder(t *testing.T) {
 		t.Fatalf("build: %v: %s", err, out)
 	}
 	out := w.ok(t, "wine", tests, "-test.v", "-test.timeout", "50s", "-test.run", forwarderTests)
-	if passed := strings.Count(out, "--- PASS: TestSpareThatFailsIsReplaced/"); passed < 4 {
+	if passed := strings.Count(out, "--- PASS: TestIdleUpstreamThatFailsIsReplaced/"); passed < 4 {
 		t.Errorf("the tests did not run: %s", out)
 	}
 }
