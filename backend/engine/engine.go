@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mycoproxy/backend"
+	"mycoproxy/backend/book"
 	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/pipe/listen"
 	"mycoproxy/backend/scan"
@@ -43,7 +44,15 @@ type Config struct {
 	// Peers are scanned besides the routes.
 	Peers []netip.AddrPort
 
-	// Warm is whether to keep spare connections to the remote while streams come.
+	// Book is the address book as it was kept; nil: an empty one.
+	Book []backend.Entry
+	// SaveBook keeps it; nil: it is forgotten. It is called from one goroutine, at
+	// most once in 5 seconds and at the end.
+	SaveBook func([]backend.Entry) error
+	// Favourites is whether automatic choice stays among the favourites.
+	Favourites bool
+
+	// Warm is whether to keep idle upstreams while sessions come.
 	Warm bool
 	// Probe is whether probing is on from the start.
 	Probe bool
@@ -71,6 +80,7 @@ type Engine struct {
 	calls    chan func()
 	quit     chan struct{}            // closed when the loop takes no more calls
 	saves    chan backend.LastCommand // the newest one that is still to be saved
+	dirty    chan struct{}            // has an element while the book is to be saved
 	tasks    sync.WaitGroup
 	latest   cell
 	counters pipe.Counters
@@ -82,7 +92,8 @@ type Engine struct {
 	ctx        context.Context
 	share      backend.Share
 	table      scan.Table
-	routes     []netip.AddrPort
+	book       *book.Book
+	routes     map[netip.AddrPort]bool
 	nodeError  string
 	probing    *probing    // nil: probing is off
 	connecting *connecting // nil: no connect is under way
@@ -109,8 +120,10 @@ func New(c Config) *Engine {
 		calls:  make(chan func()),
 		quit:   make(chan struct{}),
 		saves:  make(chan backend.LastCommand, 1),
+		dirty:  make(chan struct{}, 1),
+		book:   book.New(c.Book, time.Now()),
 	}
-	e.table.Set(e.scannable())
+	e.setPeers()
 	e.latest.store(e.snapshot())
 	return e
 }
@@ -122,6 +135,7 @@ func (e *Engine) Run(ctx context.Context) {
 	defer cancel()
 	e.ctx = ctx
 	e.tasks.Go(e.saveCommands)
+	e.tasks.Go(e.saveBooks)
 	if e.config.Probe {
 		e.startProbing()
 	}
@@ -136,6 +150,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	close(e.quit)
 	close(e.saves)
+	close(e.dirty)
 	e.probing, e.connecting, e.restoring = nil, nil, false
 	e.stopForwarding()
 	e.tasks.Wait()
@@ -158,9 +173,15 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 	return nil
 }
 
-// reconcile has the forwarder keep the spare connections that fit what is known
-// of the remote now.
+// reconcile has the book saved if it has changed, and the forwarder keep the idle
+// upstreams that fit what is known of the remote now.
 func (e *Engine) reconcile() {
+	if e.book.TakeChanged() {
+		select {
+		case e.dirty <- struct{}{}:
+		default: // it will be
+		}
+	}
 	if f := e.forwarding; f != nil {
 		f.KeepIdle(e.idleKind(f))
 	}
