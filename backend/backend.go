@@ -20,14 +20,6 @@ type Backend interface {
 	// Peers returns every known peer with its verdict, proxies first.
 	Peers(ctx context.Context) ([]Proxy, error)
 
-	// Book returns the address book, favourites first, then those with a name,
-	// then the others, each the one that answered last first.
-	Book(ctx context.Context) ([]Entry, error)
-
-	// ChangeBook makes all of the changes of the address book, or none of them. It
-	// fails with an error of code [BadName] or [BookFull].
-	ChangeBook(ctx context.Context, changes []BookChange) error
-
 	// Connect forwards to remote, or to the proxy that answers first if remote
 	// is the zero AddrPort, and returns the address it forwards to. While
 	// connected it switches: the listener stays bound, streams to the old

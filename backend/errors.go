@@ -14,8 +14,6 @@ const (
 	PortInUse    Code = "port_in_use"     // another program holds the listener's port
 	CannotBind   Code = "cannot_bind"     // the listener's port could not be bound for another reason
 	BadAddress   Code = "bad_address"     // not an address in one of the accepted forms
-	BadName      Code = "bad_name"        // not a name for a proxy, or another one has it
-	BookFull     Code = "book_full"       // the address book holds no more
 	OwnListener  Code = "own_listener"    // the address is the one that the service itself listens on
 	BadRequest   Code = "bad_request"     // the request makes no sense
 	Superseded   Code = "superseded"      // a later command took this one's place

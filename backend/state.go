@@ -22,7 +22,7 @@ type State struct {
 	Share   Share     `json:"share"`           // whom the listener serves, or will serve
 	Probing Probing   `json:"probing"`
 	Node    *Node     `json:"node,omitzero"` // nil: no node is configured
-	Proxies []Proxy   `json:"proxies"`       // the valid, then those that need a password; each favourites first, then by round-trip time
+	Proxies []Proxy   `json:"proxies"`       // the valid, then those that need a password; each by round-trip time
 	Streams Streams   `json:"streams"`
 	Error   *Error    `json:"error,omitzero"` // what went wrong last and still matters; nil: nothing
 }
@@ -84,16 +84,13 @@ type Node struct {
 
 // Proxy is what is known of one peer.
 type Proxy struct {
-	Address   netip.AddrPort `json:"address"`
-	Name      string         `json:"name,omitzero"`      // the user's name for it; empty: none
-	Favourite bool           `json:"favourite,omitzero"` // of the user's
-	Source    Source         `json:"source,omitzero"`    // why it is among the peers
-	Verdict   Verdict        `json:"verdict"`
-	RTT       Milliseconds   `json:"rtt_ms,omitzero"`     // greeting answered, smoothed; zero: never answered
-	Connect   Milliseconds   `json:"connect_ms,omitzero"` // TCP connection made, smoothed; zero: never answered
-	LastSeen  time.Time      `json:"last_seen,omitzero"`  // time of the last answer; zero: none
-	Since     time.Time      `json:"since,omitzero"`      // time the verdict last changed
-	Failures  int            `json:"failures,omitzero"`   // probes without an answer since the last one that had one
+	Address  netip.AddrPort `json:"address"`
+	Verdict  Verdict        `json:"verdict"`
+	RTT      Milliseconds   `json:"rtt_ms,omitzero"`     // greeting answered, smoothed; zero: never answered
+	Connect  Milliseconds   `json:"connect_ms,omitzero"` // TCP connection made, smoothed; zero: never answered
+	LastSeen time.Time      `json:"last_seen,omitzero"`  // time of the last answer; zero: none
+	Since    time.Time      `json:"since,omitzero"`      // time the verdict last changed
+	Failures int            `json:"failures,omitzero"`   // probes without an answer since the last one that had one
 }
 
 // Streams counts forwarded connections since the service started.

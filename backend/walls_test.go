@@ -27,20 +27,19 @@ var walls = map[string][]string{
 	"mycoproxy/backend/pipe/relay":  {},
 	"mycoproxy/backend/pipe/warm":   {"mycoproxy/backend/pipe/relay"},
 	"mycoproxy/backend/scan":        {"mycoproxy/backend"},
-	"mycoproxy/backend/book":        {"mycoproxy/backend"},
-	"mycoproxy/backend/engine": {"mycoproxy/backend", "mycoproxy/backend/book", "mycoproxy/backend/scan", "mycoproxy/backend/pipe",
+	"mycoproxy/backend/engine": {"mycoproxy/backend", "mycoproxy/backend/scan", "mycoproxy/backend/pipe",
 		"mycoproxy/backend/pipe/listen", "mycoproxy/backend/pipe/warm"},
 	"mycoproxy/backend/control":     {"mycoproxy/backend"},
 	"mycoproxy/backend/logging":     {},
 	"mycoproxy/backend/userservice": {"mycoproxy/backend/settings"},
-	"mycoproxy/backend/daemon": {"mycoproxy/backend", "mycoproxy/backend/book", "mycoproxy/backend/control", "mycoproxy/backend/engine", "mycoproxy/backend/logging",
+	"mycoproxy/backend/daemon": {"mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/engine", "mycoproxy/backend/logging",
 		"mycoproxy/backend/mycelium", "mycoproxy/backend/pipe/listen", "mycoproxy/backend/settings"},
 	"mycoproxy/notify":      {"mycoproxy/backend"},
 	"mycoproxy/tray":        {"mycoproxy/assets/icons", "mycoproxy/backend", "mycoproxy/notify"},
 	"mycoproxy/tray/dialog": {},
 	"mycoproxy/demo":        {"mycoproxy/backend", "mycoproxy/backend/engine", "mycoproxy/backend/pipe/listen"},
 	"mycoproxy/doctor":      {"mycoproxy/backend", "mycoproxy/backend/mycelium", "mycoproxy/backend/pipe/listen", "mycoproxy/backend/settings"},
-	"mycoproxy/cmd/tray": {"mycoproxy/assets/icons", "mycoproxy/backend", "mycoproxy/backend/book", "mycoproxy/backend/control", "mycoproxy/backend/daemon",
+	"mycoproxy/cmd/tray": {"mycoproxy/assets/icons", "mycoproxy/backend", "mycoproxy/backend/control", "mycoproxy/backend/daemon",
 		"mycoproxy/backend/logging", "mycoproxy/backend/settings", "mycoproxy/backend/userservice",
 		"mycoproxy/demo", "mycoproxy/doctor", "mycoproxy/notify", "mycoproxy/tray", "mycoproxy/tray/dialog"},
 	"mycoproxy/e2e":                {},
@@ -53,7 +52,7 @@ var walls = map[string][]string{
 
 // only says which packages alone may import another; "/…" means all below it.
 var only = map[string][]string{
-	"net/http":                        {"mycoproxy/backend/book", "mycoproxy/backend/mycelium", "mycoproxy/backend/control", "mycoproxy/demo"},
+	"net/http":                        {"mycoproxy/backend/mycelium", "mycoproxy/backend/control", "mycoproxy/demo"},
 	"github.com/spf13/cobra":          {"mycoproxy/cmd/tray"},
 	"github.com/armon/go-socks5":      {"mycoproxy/demo", "mycoproxy/e2e/proxies"},
 	"github.com/Microsoft/go-winio":   {"mycoproxy/backend/control"},
@@ -107,7 +106,7 @@ func TestWallsOnEachSystem(t *testing.T) {
 		got := breaches(t, system, name, map[string]bool{})
 		want := []string{
 			"mycoproxy/backend/settings imports mycoproxy/backend/pipe",
-			"mycoproxy/backend/settings imports net/http, which is for [mycoproxy/backend/book mycoproxy/backend/mycelium mycoproxy/backend/control mycoproxy/demo] alone",
+			"mycoproxy/backend/settings imports net/http, which is for [mycoproxy/backend/mycelium mycoproxy/backend/control mycoproxy/demo] alone",
 		}
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("%s: with a file that breaks two rules:\n%s", system, strings.Join(got, "\n"))

@@ -139,7 +139,7 @@ func TestTerminatedInTheMiddleOfEverything(t *testing.T) {
 			t.Fatal("a stream carries nothing")
 		}
 	}
-	if state := s.state(); !state.Probing.Scanning || state.Streams.Open != 100 || state.Probing.Peers != 1001 { // with the remote
+	if state := s.state(); !state.Probing.Scanning || state.Streams.Open != 100 || state.Probing.Peers != 1000 {
 		t.Fatalf("state is %+v", state)
 	}
 	code, took := s.terminate()

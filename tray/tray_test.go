@@ -54,14 +54,10 @@ func (u *user) record(format string, args ...any) error {
 
 func (u *user) State(context.Context) (backend.State, error)   { return backend.State{}, nil }
 func (u *user) Peers(context.Context) ([]backend.Proxy, error) { return nil, nil }
-func (u *user) Book(context.Context) ([]backend.Entry, error)  { return nil, nil }
 func (u *user) Disconnect(context.Context) error               { return u.record("disconnect") }
 func (u *user) StartProbe(context.Context) error               { return u.record("start probing") }
 func (u *user) StopProbe(context.Context) error                { return u.record("stop probing") }
 func (u *user) ProbeNow(context.Context) error                 { return u.record("scan") }
-func (u *user) ChangeBook(_ context.Context, changes []backend.BookChange) error {
-	return u.record("change the book: %+v", changes)
-}
 func (u *user) SetShare(_ context.Context, s backend.Share) error {
 	return u.record("share %v", s)
 }

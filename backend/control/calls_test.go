@@ -28,8 +28,6 @@ func TestServiceThatDoesNotAnswer(t *testing.T) {
 	for what, do := range map[string]func(context.Context) error{
 		"State":      func(ctx context.Context) error { _, err := c.State(ctx); return err },
 		"Peers":      func(ctx context.Context) error { _, err := c.Peers(ctx); return err },
-		"Book":       func(ctx context.Context) error { _, err := c.Book(ctx); return err },
-		"ChangeBook": func(ctx context.Context) error { return c.ChangeBook(ctx, nil) },
 		"Watch":      func(ctx context.Context) error { return c.Watch(ctx, func(backend.State) {}) },
 		"Connect":    func(ctx context.Context) error { _, err := c.Connect(ctx, netip.AddrPort{}); return err },
 		"Disconnect": c.Disconnect,

@@ -65,17 +65,6 @@ func (c *Client) Peers(ctx context.Context) (peers []backend.Proxy, err error) {
 	return peers, err
 }
 
-// Book implements [backend.Backend].
-func (c *Client) Book(ctx context.Context) (entries []backend.Entry, err error) {
-	err = c.call(ctx, callTimeout, http.MethodGet, pathBook, nil, &entries)
-	return entries, err
-}
-
-// ChangeBook implements [backend.Backend].
-func (c *Client) ChangeBook(ctx context.Context, changes []backend.BookChange) error {
-	return c.call(ctx, callTimeout, http.MethodPost, pathBook, changes, nil)
-}
-
 // Connect implements [backend.Backend].
 func (c *Client) Connect(ctx context.Context, remote netip.AddrPort) (got netip.AddrPort, err error) {
 	var body struct {

@@ -38,7 +38,6 @@ var (
 type fake struct {
 	state  backend.State
 	err    error
-	book   []backend.Entry
 	calls  []string
 	states chan backend.State
 }
@@ -49,28 +48,11 @@ func (f *fake) call(what string) error {
 }
 func (f *fake) State(context.Context) (backend.State, error)   { return f.state, f.err }
 func (f *fake) Peers(context.Context) ([]backend.Proxy, error) { return f.state.Proxies, f.err }
-func (f *fake) Book(context.Context) ([]backend.Entry, error)  { return f.book, f.err }
 func (f *fake) Disconnect(context.Context) error               { return f.call("disconnect") }
 func (f *fake) StartProbe(context.Context) error               { return f.call("start") }
 func (f *fake) StopProbe(context.Context) error                { return f.call("stop") }
 func (f *fake) SetShare(_ context.Context, s backend.Share) error {
 	return f.call("share " + s.String())
-}
-func (f *fake) ChangeBook(_ context.Context, changes []backend.BookChange) error {
-	for _, c := range changes {
-		what := "book " + c.Address.String()
-		if c.Name != nil {
-			what += fmt.Sprintf(" name %q", *c.Name)
-		}
-		if c.Favourite != nil {
-			what += fmt.Sprintf(" favourite %v", *c.Favourite)
-		}
-		if c.Remove {
-			what += " remove"
-		}
-		f.calls = append(f.calls, what)
-	}
-	return f.err
 }
 func (f *fake) ProbeNow(context.Context) error { return f.call("now") }
 func (f *fake) Connect(_ context.Context, r netip.AddrPort) (netip.AddrPort, error) {
@@ -154,10 +136,6 @@ func TestClientSeesWhatTheBackendDoes(t *testing.T) {
 	if p, err := c.Peers(ctx); err != nil || !reflect.DeepEqual(p, example.Proxies) {
 		t.Errorf("peers: %+v, %v", p, err)
 	}
-	f.book = []backend.Entry{{Address: remote, Name: "Anna", Favourite: true, Source: backend.FromRoute, RTTs: []backend.Milliseconds{backend.Milliseconds(time.Millisecond)}}}
-	if got, err := c.Book(ctx); err != nil || !reflect.DeepEqual(got, f.book) {
-		t.Errorf("book: %+v, %v", got, err)
-	}
 	other := netip.MustParseAddrPort("127.0.0.1:9050")
 	for what, do := range map[string]func() error{
 		"connect invalid AddrPort": func() error {
@@ -179,11 +157,6 @@ func TestClientSeesWhatTheBackendDoes(t *testing.T) {
 		"stop":       func() error { return c.StopProbe(ctx) },
 		"now":        func() error { return c.ProbeNow(ctx) },
 		"share lan":  func() error { return c.SetShare(ctx, backend.ShareLAN) },
-		`book [407::1]:1080 name "Anna" favourite true`: func() error {
-			return c.ChangeBook(ctx, []backend.BookChange{{Address: remote, Name: new("Anna"), Favourite: new(true)}})
-		},
-		`book [407::1]:1080 name ""`: func() error { return c.ChangeBook(ctx, []backend.BookChange{{Address: remote, Name: new("")}}) },
-		"book [407::1]:1080 remove":  func() error { return c.ChangeBook(ctx, []backend.BookChange{{Address: remote, Remove: true}}) },
 	} {
 		f.calls = nil
 		if err := do(); err != nil || len(f.calls) != 1 || f.calls[0] != what {

@@ -15,7 +15,6 @@ import (
 
 const (
 	maxBody      = 64 << 10         // bytes of a request
-	maxBookBody  = 4 << 20          // of one that changes the address book
 	watchTimeout = 10 * time.Second // for a watcher to take one line
 )
 
@@ -26,7 +25,6 @@ const (
 	pathState = "/api/v1/state"
 	pathWatch = "/api/v1/watch"
 	pathPeers = "/api/v1/peers"
-	pathBook  = "/api/v1/book"
 	pathShare = "/api/v1/share"
 	pathEnd   = "/api/v1/shutdown"
 )
@@ -50,12 +48,7 @@ func NewHandler(b backend.Backend, end func()) http.Handler {
 	handle("GET", pathState, endpoint(func(r *http.Request) (any, error) { return b.State(r.Context()) }))
 	handle("GET", pathPeers, endpoint(func(r *http.Request) (any, error) { return b.Peers(r.Context()) }))
 	handle("GET", pathWatch, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { watch(w, r, b) }))
-	handle("GET", pathBook, endpoint(func(r *http.Request) (any, error) { return b.Book(r.Context()) }))
 	if end != nil {
-		handle("POST", pathBook, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, maxBookBody)
-			answer(w, r, func(r *http.Request) (any, error) { return nil, changeBook(r, b) })
-		}))
 		handle("POST", pathShare, endpoint(func(r *http.Request) (any, error) { return nil, setShare(r, b) }))
 		handle("POST", pathEnd, endpoint(func(*http.Request) (any, error) { end(); return nil, nil }))
 	}
@@ -92,13 +85,9 @@ func otherPath(w http.ResponseWriter, _ *http.Request) {
 type endpoint func(*http.Request) (any, error)
 
 // ServeHTTP sends what the endpoint returns.
-func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (answer endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	answer(w, r, e)
-}
-
-func answer(w http.ResponseWriter, r *http.Request, e endpoint) {
-	value, err := e(r)
+	value, err := answer(r)
 	switch {
 	case err != nil:
 		writeError(w, err)
@@ -153,14 +142,6 @@ func setShare(r *http.Request, b backend.Backend) error {
 	return b.SetShare(r.Context(), *request.Share)
 }
 
-func changeBook(r *http.Request, b backend.Backend) error {
-	var changes []backend.BookChange
-	if !readJSON(r.Body, &changes) {
-		return &backend.Error{Code: backend.BadRequest, Message: `the body is no array of changes such as [{"address": "[ip]:port", "name": "Anna", "favourite": true}]`}
-	}
-	return b.ChangeBook(r.Context(), changes)
-}
-
 // readJSON reports whether body is one JSON value that fits.
 func readJSON(body io.Reader, value any) bool {
 	d := json.NewDecoder(body)
@@ -197,8 +178,6 @@ var statuses = map[backend.Code]int{
 	backend.PortInUse:    http.StatusConflict,
 	backend.BadAddress:   http.StatusBadRequest,
 	backend.OwnListener:  http.StatusBadRequest,
-	backend.BadName:      http.StatusBadRequest,
-	backend.BookFull:     http.StatusInsufficientStorage,
 	backend.BadRequest:   http.StatusBadRequest,
 	backend.Superseded:   http.StatusServiceUnavailable,
 	backend.NotRunning:   http.StatusServiceUnavailable,

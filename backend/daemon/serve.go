@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/book"
 	"mycoproxy/backend/control"
 	"mycoproxy/backend/engine"
 	"mycoproxy/backend/mycelium"
@@ -76,11 +75,6 @@ func newEngine(c Config) (e *engine.Engine, closeNode func()) {
 		Tray: c.Tray,
 		Log:  c.Log,
 	}
-	var err error
-	if config.Book, err = book.Load(settings.BookFile()); err != nil {
-		c.Log.Warn("starting with an empty address book", "error", err)
-	}
-	config.SaveBook = func(entries []backend.Entry) error { return book.Save(settings.BookFile(), entries) }
 	if s.API.IsValid() {
 		config.Own = append(config.Own, s.API.AddrPort)
 	}
@@ -95,6 +89,7 @@ func newEngine(c Config) (e *engine.Engine, closeNode func()) {
 		closeNode = node.Close
 	}
 	if s.Reconnect {
+		var err error
 		if config.LastCommand, err = settings.LoadLastCommand(folder); err != nil {
 			c.Log.Warn("starting without the last command", "error", err)
 		}

@@ -61,7 +61,6 @@ func (e *Engine) Connect(ctx context.Context, remote netip.AddrPort) (netip.Addr
 	err := e.do(ctx, func() {
 		if refused = e.checkNotOwn(remote); refused == nil {
 			e.restoring = false
-			e.remember(remote)
 			e.startConnecting(t)
 		}
 	})

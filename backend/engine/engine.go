@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"mycoproxy/backend"
-	"mycoproxy/backend/book"
 	"mycoproxy/backend/pipe"
 	"mycoproxy/backend/pipe/listen"
 	"mycoproxy/backend/scan"
@@ -44,15 +43,7 @@ type Config struct {
 	// Peers are scanned besides the routes.
 	Peers []netip.AddrPort
 
-	// Book is the address book as it was kept; nil: an empty one.
-	Book []backend.Entry
-	// SaveBook keeps it; nil: it is forgotten. It is called from one goroutine, at
-	// most once in 5 seconds and at the end.
-	SaveBook func([]backend.Entry) error
-	// Favourites is whether automatic choice stays among the favourites.
-	Favourites bool
-
-	// Warm is whether to keep idle upstreams while sessions come.
+	// Warm is whether to keep spare connections to the remote while streams come.
 	Warm bool
 	// Probe is whether probing is on from the start.
 	Probe bool
@@ -80,7 +71,6 @@ type Engine struct {
 	calls    chan func()
 	quit     chan struct{}            // closed when the loop takes no more calls
 	saves    chan backend.LastCommand // the newest one that is still to be saved
-	dirty    chan struct{}            // has an element while the book is to be saved
 	tasks    sync.WaitGroup
 	latest   cell
 	counters pipe.Counters
@@ -92,8 +82,7 @@ type Engine struct {
 	ctx        context.Context
 	share      backend.Share
 	table      scan.Table
-	book       *book.Book
-	routes     map[netip.AddrPort]bool
+	routes     []netip.AddrPort
 	nodeError  string
 	probing    *probing    // nil: probing is off
 	connecting *connecting // nil: no connect is under way
@@ -120,10 +109,8 @@ func New(c Config) *Engine {
 		calls:  make(chan func()),
 		quit:   make(chan struct{}),
 		saves:  make(chan backend.LastCommand, 1),
-		dirty:  make(chan struct{}, 1),
-		book:   book.New(c.Book, time.Now()),
 	}
-	e.setPeers()
+	e.table.Set(e.scannable())
 	e.latest.store(e.snapshot())
 	return e
 }
@@ -135,7 +122,6 @@ func (e *Engine) Run(ctx context.Context) {
 	defer cancel()
 	e.ctx = ctx
 	e.tasks.Go(e.saveCommands)
-	e.tasks.Go(e.saveBooks)
 	if e.config.Probe {
 		e.startProbing()
 	}
@@ -150,7 +136,6 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	close(e.quit)
 	close(e.saves)
-	close(e.dirty)
 	e.probing, e.connecting, e.restoring = nil, nil, false
 	e.stopForwarding()
 	e.tasks.Wait()
@@ -173,15 +158,9 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 	return nil
 }
 
-// reconcile has the book saved if it has changed, and the forwarder keep the idle
-// upstreams that fit what is known of the remote now.
+// reconcile has the forwarder keep the spare connections that fit what is known
+// of the remote now.
 func (e *Engine) reconcile() {
-	if e.book.TakeChanged() {
-		select {
-		case e.dirty <- struct{}{}:
-		default: // it will be
-		}
-	}
 	if f := e.forwarding; f != nil {
 		f.KeepIdle(e.idleKind(f))
 	}

@@ -128,7 +128,7 @@ func (l *lab) stream() net.Conn {
 	return c
 }
 
-func TestScanFinds(t *testing.T) {
+func TestScanFindsAndDrops(t *testing.T) {
 	routes := []netip.Addr{addr(7).Addr(), addr(8).Addr()}
 	var nodeErr error
 	inLab(t, 3, func(l *lab, c *Config) {
@@ -164,11 +164,11 @@ func TestScanFinds(t *testing.T) {
 		l.until("scan ended", time.Minute, scanned)
 		check(addr(1), addr(7), addr(2))
 
-		// The node is back. One route is gone, and its proxy stays.
+		// The node is back, one route is gone.
 		routes, nodeErr = []netip.Addr{addr(8).Addr()}, nil
 		l.until("error gone", 61*time.Second, func(s backend.State) bool { return s.Node.Error == "" })
 		l.until("scan ended", time.Minute, scanned)
-		check(addr(1), addr(7), addr(2))
+		check(addr(1), addr(2))
 	})
 }
 
@@ -869,7 +869,7 @@ func TestConfigIsCopied(t *testing.T) {
 	c := Config{Peers: []netip.AddrPort{addr(1)}, Own: []netip.AddrPort{addr(2)}}
 	e := New(c)
 	c.Peers[0], c.Own[0] = addr(3), addr(1)
-	if got := e.targets(true); !slices.Equal(got, []netip.AddrPort{addr(1)}) {
+	if got := e.scannable(); !slices.Equal(got, []netip.AddrPort{addr(1)}) {
 		t.Errorf("the peers to scan are %v", got)
 	}
 }

@@ -107,10 +107,7 @@ func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := make(chan []netip.AddrPort, 2) // what is known, then what is new
-	e.do(ctx, func() {
-		e.book.Forget(time.Now())
-		in <- e.targets(gap == scan.ForegroundGap)
-	})
+	e.do(ctx, func() { in <- e.targets() })
 	done := make(chan struct{})
 	e.tasks.Go(func() {
 		defer close(in)
@@ -124,17 +121,11 @@ func (e *Engine) scan(ctx context.Context, p *probing, gap time.Duration) bool {
 	})
 	go func() {
 		defer close(done)
-		asked := map[netip.AddrPort]bool{} // in vain, without a route
-		e.prober.Round(ctx, in, gap, func(r scan.Result) (again bool) {
+		e.prober.Round(ctx, in, gap, func(r scan.Result) {
 			e.do(ctx, func() {
-				if again = !asked[r.Address] && r.Verdict == backend.NotListening && e.lacksRoute(r.Address); again {
-					asked[r.Address] = true // the node looks for one only now
-					return
-				}
-				e.record(r)
+				e.table.Record(r)
 				e.probed(r.Address, r.Verdict)
 			})
-			return again
 		})
 	}()
 	select {
@@ -152,16 +143,10 @@ func (e *Engine) isRemote(addr netip.AddrPort) bool {
 	return e.forwarding != nil && e.forwarding.remote.Address == addr
 }
 
-// targets returns the peers of a scan in its order: all of them, or those whose
-// time has come. The remote comes first, even if it is no peer.
-func (e *Engine) targets(all bool) []netip.AddrPort {
-	order := e.table.Order(func(a netip.AddrPort) bool {
-		_, isKnown := e.book.Get(a)
-		return isKnown
-	})
-	if !all {
-		order = slices.DeleteFunc(order, e.rests)
-	}
+// targets returns the known peers in the order of a scan. The remote comes
+// first, even if it is no peer.
+func (e *Engine) targets() []netip.AddrPort {
+	order := e.table.Order()
 	if e.forwarding == nil {
 		return order
 	}
@@ -185,13 +170,22 @@ func (e *Engine) setRoutes(addrs []netip.Addr, err error) []netip.AddrPort {
 	if addrs == nil {
 		return nil // what is known from before stays
 	}
-	wasRouted := e.forwarding != nil && e.routes[e.forwarding.remote.Address]
-	e.routes = make(map[netip.AddrPort]bool, len(addrs))
-	for _, a := range addrs {
-		e.routes[netip.AddrPortFrom(a, backend.DefaultPort)] = true
+	e.routes = make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		e.routes[i] = netip.AddrPortFrom(a, backend.DefaultPort)
 	}
-	if wasRouted && !e.routes[e.forwarding.remote.Address] {
+	wasPeer := e.forwarding != nil && e.table.Has(e.forwarding.remote.Address)
+	fresh := e.table.Set(e.scannable())
+	if wasPeer && !e.table.Has(e.forwarding.remote.Address) {
 		e.check() // without a route it is probably gone itself
 	}
-	return e.setPeers()
+	return fresh
+}
+
+// scannable returns the addresses to scan: the user's peers, without this
+// service's own listeners, then those of the routes.
+func (e *Engine) scannable() []netip.AddrPort {
+	local := backend.LocalAddresses() // read once: there may be thousands of peers
+	own := func(a netip.AddrPort) bool { return e.isOwn(a, local) }
+	return append(slices.DeleteFunc(slices.Clone(e.config.Peers), own), e.routes...)
 }

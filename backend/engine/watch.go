@@ -84,7 +84,7 @@ func (e *Engine) check() {
 		e.do(e.ctx, func() {
 			if f.checking == t {
 				f.checking = nil
-				e.record(r)
+				e.table.Record(r)
 				e.setVerdict(r.Verdict)
 			}
 		})

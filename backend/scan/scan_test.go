@@ -3,11 +3,9 @@ package scan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -182,7 +180,7 @@ func round(t *testing.T, n *memnet.Network, gap time.Duration, addrs ...netip.Ad
 	in <- addrs
 	close(in)
 	p := Prober{Dial: n.Dial}
-	p.Round(t.Context(), in, gap, func(r Result) bool { results = append(results, r); return false })
+	p.Round(t.Context(), in, gap, func(r Result) { results = append(results, r) })
 	return results
 }
 
@@ -251,7 +249,7 @@ func TestRoundTakesMoreWhileItRuns(t *testing.T) {
 		}()
 		p := Prober{Dial: n.Dial}
 		count := 0
-		p.Round(t.Context(), in, ForegroundGap, func(Result) bool { count++; return false })
+		p.Round(t.Context(), in, ForegroundGap, func(Result) { count++ })
 		if dials := n.Dials(); count != 5 || dials[4].At.Sub(dials[3].At) != ForegroundGap {
 			t.Errorf("%d results of %v", count, dials)
 		}
@@ -267,7 +265,7 @@ func TestRoundStops(t *testing.T) {
 		in <- addrs(1000)
 		p := Prober{Dial: n.Dial}
 		start := time.Now()
-		p.Round(ctx, in, ForegroundGap, func(r Result) bool { t.Errorf("reported %+v", r); return false })
+		p.Round(ctx, in, ForegroundGap, func(r Result) { t.Errorf("reported %+v", r) })
 		if time.Since(start) != time.Second {
 			t.Errorf("stopped after %v", time.Since(start))
 		}
@@ -301,30 +299,4 @@ func BenchmarkProbe(b *testing.B) {
 			b.Fatalf("%+v", r)
 		}
 	}
-}
-
-// A peer to which the node has yet to find a route is asked a second time, and no
-// third time.
-func TestRoundAsksAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var n memnet.Network
-		in := make(chan []netip.AddrPort, 1)
-		in <- []netip.AddrPort{addr(1), addr(2), addr(3)}
-		close(in)
-		n.Serve(addr(2), memnet.Answers(0, 5, 0))
-		began := time.Now()
-		var seen []string
-		(&Prober{Dial: n.Dial}).Round(t.Context(), in, ForegroundGap, func(r Result) bool {
-			seen = append(seen, fmt.Sprintf("%v %v after %v", r.Address, r.Verdict, time.Since(began).Truncate(time.Second)))
-			if r.Address == addr(1) {
-				n.Serve(addr(1), memnet.Answers(0, 5, 0)) // the route is there now
-			}
-			return r.Verdict == backend.NotListening
-		})
-		want := fmt.Sprintf("%v not-listening after 0s, %v valid after 0s, %v not-listening after 0s, %v valid after 6s, %v not-listening after 6s",
-			addr(1), addr(2), addr(3), addr(1), addr(3))
-		if got := strings.Join(seen, ", "); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-	})
 }

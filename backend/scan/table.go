@@ -40,23 +40,8 @@ func (t *Table) Set(addrs []netip.AddrPort) (fresh []netip.AddrPort) {
 	return fresh
 }
 
-// Describe calls describe for each peer, to set what the table does not know
-// itself: name, favourite, source.
-func (t *Table) Describe(describe func(*backend.Proxy)) {
-	for _, p := range t.peers {
-		describe(&p.Proxy)
-	}
-	t.proxies = nil
-}
-
-// Silence returns how often in a row the peer has not answered, and when it was
-// probed last.
-func (t *Table) Silence(addr netip.AddrPort) (failures int, probed time.Time) {
-	if p := t.peers[addr]; p != nil {
-		return p.Failures, p.probed
-	}
-	return 0, time.Time{}
-}
+// Has reports whether addr is a peer.
+func (t *Table) Has(addr netip.AddrPort) bool { return t.peers[addr] != nil }
 
 // Verdict returns the verdict on addr; Unknown if addr is no peer.
 func (t *Table) Verdict(addr netip.AddrPort) backend.Verdict {
@@ -106,8 +91,7 @@ func smooth(average backend.Milliseconds, sample time.Duration) backend.Millisec
 }
 
 // Proxies returns the peers whose verdict is that of a proxy: the valid ones,
-// then those that need a password, each favourites first and then fastest first.
-// It is not to be changed.
+// then those that need a password, each fastest first. It is not to be changed.
 func (t *Table) Proxies() []backend.Proxy {
 	if t.proxies == nil {
 		t.proxies = t.sorted(func(p *peer) bool { return p.Verdict.IsProxy() })
@@ -128,21 +112,9 @@ func (t *Table) sorted(keep func(*peer) bool) []backend.Proxy {
 		}
 	}
 	slices.SortFunc(list, func(a, b backend.Proxy) int {
-		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), compareBools(a.Favourite, b.Favourite), cmp.Compare(a.RTT, b.RTT), a.Address.Compare(b.Address))
+		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.RTT, b.RTT), a.Address.Compare(b.Address))
 	})
 	return list
-}
-
-// compareBools puts true first.
-func compareBools(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	default:
-		return 1
-	}
 }
 
 // Valid returns the addresses of the valid proxies, fastest first.
@@ -155,20 +127,21 @@ func (t *Table) Valid() (valid []netip.AddrPort) {
 	return valid
 }
 
-// Order returns all peers in the order in which to probe them: the proxies and
-// those that are known to be, then the others, each beginning with those never
-// probed or longest ago.
-func (t *Table) Order(isKnown func(netip.AddrPort) bool) []netip.AddrPort {
+// Order returns all peers in the order in which to probe them: the proxies,
+// then the others, each beginning with those never probed or longest ago.
+func (t *Table) Order() []netip.AddrPort {
 	list := make([]*peer, 0, len(t.peers))
 	for _, p := range t.peers {
 		list = append(list, p)
 	}
-	isFirst := make(map[*peer]bool, len(list))
-	for _, p := range list {
-		isFirst[p] = p.Verdict.IsProxy() || isKnown(p.Address)
-	}
 	slices.SortFunc(list, func(a, b *peer) int {
-		return cmp.Or(compareBools(isFirst[a], isFirst[b]), a.probed.Compare(b.probed), a.Address.Compare(b.Address))
+		if a.Verdict.IsProxy() != b.Verdict.IsProxy() {
+			if a.Verdict.IsProxy() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.probed.Compare(b.probed), a.Address.Compare(b.Address))
 	})
 	order := make([]netip.AddrPort, len(list))
 	for i, p := range list {

@@ -84,7 +84,7 @@ func TestOrder(t *testing.T) {
 		table.Record(r)
 	}
 	want := []netip.AddrPort{addr(2), addr(4), addr(3), addr(5), addr(1), addr(0)}
-	if got := table.Order(func(netip.AddrPort) bool { return false }); !slices.Equal(got, want) {
+	if got := table.Order(); !slices.Equal(got, want) {
 		t.Errorf("order is %v, want %v", got, want)
 	}
 }

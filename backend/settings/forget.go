@@ -28,13 +28,6 @@ func Forget(release func()) error {
 	return errors.Join(written, locks)
 }
 
-// ForgetBook removes the address book, with one that was damaged.
-func ForgetBook() error {
-	err := remove(BookFile(), BookFile()+".bad")
-	RemoveEmpty(filepath.Dir(BookFile()))
-	return err
-}
-
 // RemoveEmpty removes the folder, and those above it in the user's home, as long
 // as they are empty or not there.
 func RemoveEmpty(folder string) {

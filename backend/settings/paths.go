@@ -16,10 +16,6 @@ func ConfigFile() string { return filepath.Join(xdg.ConfigHome, folder, "config.
 // StateFolder is where the program keeps what must outlast it.
 func StateFolder() string { return filepath.Join(xdg.StateHome, folder) }
 
-// BookFile is the path of the address book. That is the user's own work, as the
-// settings file is: only [ForgetBook] removes it.
-func BookFile() string { return filepath.Join(xdg.DataHome, folder, "proxies.json") }
-
 // LogFile is the path of the service's log.
 func LogFile() string { return filepath.Join(StateFolder(), "mycoproxy.log") }
 

@@ -12,11 +12,11 @@ import (
 
 func newConnect() *cobra.Command {
 	return &cobra.Command{
-		Use:   "connect [ADDR|NAME]",
-		Short: "Connect to the fastest proxy, or to the one at ADDR or called NAME",
-		Long: "Connect to the fastest valid proxy, or to the one at ADDR, with or without a port (1080),\n" +
-			"or called NAME, of which a beginning will do. While connected, it switches. ADDR is not\n" +
-			"checked: it may need a password, which your application then has to give.",
+		Use:   "connect [ADDR]",
+		Short: "Connect to the fastest proxy, or to the one at ADDR",
+		Long: "Connect to the fastest valid proxy, or to the one at ADDR, with or without a port (1080).\n" +
+			"While connected, it switches. ADDR is not checked: it may need a password, which your\n" +
+			"application then has to give.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("connect takes one address, not %d", len(args))}
@@ -32,7 +32,7 @@ func connect(ctx context.Context, c *cobra.Command, b backend.Backend, args []st
 	var remote netip.AddrPort
 	if len(args) == 1 {
 		var err error
-		if remote, err = find(ctx, b, args[0]); err != nil {
+		if remote, err = backend.ParseAddress(args[0]); err != nil {
 			return err
 		}
 	}
@@ -55,6 +55,20 @@ func connect(ctx context.Context, c *cobra.Command, b backend.Backend, args []st
 	}
 	fmt.Fprintf(c.OutOrStdout(), "applications: SOCKS5 proxy at %s\n", at)
 	return nil
+}
+
+// completeProxies offers the proxies that the running service knows.
+func completeProxies(c *cobra.Command, args []string, _ string) (list []cobra.Completion, _ cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		withService(func(ctx context.Context, _ *cobra.Command, b backend.Backend, _ []string) error {
+			state, err := b.State(ctx)
+			for _, p := range state.Proxies {
+				list = append(list, cobra.CompletionWithDesc(p.Address.String(), p.Verdict.String()))
+			}
+			return err
+		})(c, nil)
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func newDisconnect() *cobra.Command {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,7 +18,7 @@ func newList() *cobra.Command {
 	var all, asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List the proxies, favourites and the fastest first",
+		Short: "List the proxies, fastest first",
 		Args:  noArgs,
 		RunE: withService(func(ctx context.Context, c *cobra.Command, b backend.Backend, _ []string) error {
 			state, err := b.State(ctx)
@@ -40,7 +38,7 @@ func newList() *cobra.Command {
 				fmt.Fprintln(c.ErrOrStderr(), "No proxies are known. Probing:", probingText(state, time.Now()))
 				return nil
 			}
-			return writeTable(c.OutOrStdout(), list, all, time.Now())
+			return writeTable(c.OutOrStdout(), list, time.Now())
 		}),
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "every peer, proxy or not")
@@ -50,33 +48,16 @@ func newList() *cobra.Command {
 
 // writeTable aligns the columns first and colours the lines afterwards, since the
 // escape sequences of the colours would count as width.
-// There is a column of names if there are any, and one that says why an address is
-// among the peers if all of them are shown.
-func writeTable(out io.Writer, list []backend.Proxy, all bool, now time.Time) error {
+func writeTable(out io.Writer, list []backend.Proxy, now time.Time) error {
 	var aligned strings.Builder
 	t := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
-	named := slices.ContainsFunc(list, func(p backend.Proxy) bool { return p.Name != "" || p.Favourite })
-	row := func(address, name, verdict, rtt, seen, from string) {
-		cells := []string{address, name, verdict, rtt, seen, from}
-		if !all {
-			cells = cells[:5]
-		}
-		if !named {
-			cells = slices.Delete(cells, 1, 2)
-		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}
-	row("ADDRESS", "NAME", "VERDICT", "ROUND TRIP", "LAST SEEN", "FROM")
+	fmt.Fprintln(t, "ADDRESS\tVERDICT\tROUND TRIP\tLAST SEEN")
 	for _, p := range list {
 		seen := "never"
 		if !p.LastSeen.IsZero() {
 			seen = ago(p.LastSeen, now)
 		}
-		name := p.Name
-		if p.Favourite {
-			name = strings.TrimSpace("★ " + name)
-		}
-		row(p.Address.String(), cmp.Or(name, "-"), p.Verdict.String(), p.RTT.String(), seen, p.Source.String())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Address, p.Verdict, p.RTT, seen)
 	}
 	t.Flush()
 	i := 0

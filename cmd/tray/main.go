@@ -61,7 +61,6 @@ const (
 
 var exits = map[backend.Code]int{
 	backend.BadAddress:   exitUsage,
-	backend.BadName:      exitUsage,
 	backend.NotRunning:   exitNotRunning,
 	backend.NoValidProxy: exitNoValidProxy,
 	backend.PortInUse:    exitCannotBind,

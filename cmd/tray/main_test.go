@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, l.Addr().String())
 			}
 			e.Setenv("NOBODY", "127.0.0.1:1") // no system gives this port to whoever asks for any
-			for _, name := range []string{"RUNTIME_DIR", "CONFIG_HOME", "DATA_HOME", "STATE_HOME"} {
+			for _, name := range []string{"RUNTIME_DIR", "CONFIG_HOME", "STATE_HOME"} {
 				folder := filepath.Join(e.WorkDir, "xdg", name)
 				if err := os.MkdirAll(folder, 0o700); err != nil {
 					return err

@@ -31,8 +31,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newTray(), newServe(), newStatus(), newList(), newConnect(), newDisconnect(), newProbe(),
-		newName(), newFavourite(), newRemove(), newExport(), newImport(), newForget(), newService(), newConfig(), newDoctor(), newDemo(), newVersion(),
+		newTray(), newServe(), newStatus(), newList(), newConnect(), newDisconnect(), newProbe(), newService(), newConfig(), newDoctor(), newDemo(), newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
