@@ -44,7 +44,7 @@ func TestRemoteThatResetsIdleSpares(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			remote, _, addr := startStandIn(t, lab, func(c *heardConn) {
-				const idle = 300 * time.Millisecond
+				const idle = 700 * time.Millisecond // less than the second between two streams, and more than a busy machine takes for one
 				c.SetDeadline(time.Now().Add(idle))
 				if readGreeting(c) == nil {
 					c.Write([]byte{5, 0})
